@@ -1,0 +1,2 @@
+//! Drives a stack under test.
+pub mod target;

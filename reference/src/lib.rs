@@ -1,0 +1,12 @@
+//! The rules of TCP.
+//!
+//! A [`trace::Trace`] goes in, [`finding::Finding`]s come out: [`segment`] and [`api`] say what a stack can be given and can give,
+//! [`catalogue`] names the rules.
+
+pub mod api;
+pub mod catalogue;
+pub mod finding;
+pub mod segment;
+pub mod seq;
+pub mod state;
+pub mod trace;
