@@ -1,2 +1,3 @@
 //! Drives a stack under test.
 pub mod target;
+pub mod wire;

@@ -1,0 +1,16 @@
+//! Octets to values and back: whole IP datagrams with TCP segments or ICMP messages in them.
+//!
+//! ```text
+//! datagram ─► read ─► Read { addresses, Segment, defects } or Skipped
+//! Segment  ─► build / build_into / build_odd ─► datagram
+//! ```
+//!
+//! Every datagram becomes a value exactly once, here; nothing behind this module looks at octets again.
+
+mod build;
+mod options;
+mod read;
+
+pub use build::{IpFields, WireError, build, build_into, build_odd, build_with, echo_request_into};
+pub use options::{encode_options, parse_options};
+pub use read::{Icmp, IcmpKind, Read, Skipped, Tcp, read};
