@@ -32,6 +32,8 @@ pub struct Header {
     pub needs: Vec<String>,
     /// IP versions it runs over; both unless the header says `family: 4` or `6`, with the reason in `family-why`.
     pub families: Vec<Family>,
+    /// Why not both; empty where it runs over both.
+    pub family_why: String,
 }
 
 /// A step with the time that passes before it.
@@ -251,15 +253,15 @@ pub struct Script {
 }
 
 impl Vector {
-    /// The stimuli alone.
+    /// The stimuli alone; what is left out leaves the time that passed before it.
     #[must_use]
     pub fn script(&self) -> Script {
         let stimulus = |step: &Step| match &step.kind {
             StepKind::Inject(_) | StepKind::Wait => Some(step.clone()),
-            StepKind::Call(c) => Some(Step { kind: StepKind::Call(CallStep { call: c.call.clone(), result: None }), ..step.clone() }),
-            StepKind::Expect(_) | StepKind::AssertState(_) => {
+            StepKind::Call(CallStep { call: VectorCall::Ignored(_), .. }) | StepKind::Expect(_) | StepKind::AssertState(_) => {
                 Some(Step { kind: StepKind::Wait, until: None, ..step.clone() }).filter(|s| s.after > 0)
             }
+            StepKind::Call(c) => Some(Step { kind: StepKind::Call(CallStep { call: c.call.clone(), result: None }), ..step.clone() }),
         };
         Script { steps: self.steps.iter().filter_map(stimulus).collect() }
     }

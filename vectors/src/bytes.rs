@@ -1,0 +1,1 @@
+//! Octets of a fuzzer and scripts.
