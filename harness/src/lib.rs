@@ -1,3 +1,4 @@
 //! Drives a stack under test.
 pub mod target;
+pub mod targets;
 pub mod wire;

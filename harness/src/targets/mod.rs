@@ -1,0 +1,80 @@
+//! The stacks that can be put under test, by name.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use crate::target::{Clock, Target, TargetError};
+
+#[cfg(target_os = "linux")]
+pub mod linux;
+pub(crate) mod panics;
+pub mod smoltcp;
+pub mod watchdog;
+
+use watchdog::Watchdog;
+
+/// The stack's addresses, IPv4 first (RFC 5737 and RFC 3849 documentation addresses).
+pub const LOCAL: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
+/// The peer's addresses, IPv4 first.
+pub const REMOTE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2))];
+/// Prefix lengths of the link, IPv4 first.
+pub const PREFIX: [u8; 2] = [24, 64];
+/// The link's MTU in octets.
+pub const MTU: u16 = 1500;
+/// After so many datagrams in one request the stack counts as flooding.
+pub const FLOOD: usize = 2000;
+
+/// A target that [`open`] knows.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetInfo {
+    /// The name, as after `--target`.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub what: &'static str,
+    /// Which clock it has.
+    pub clock: Clock,
+}
+
+/// How to open a target.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetOptions {
+    /// How long an in-process stack may take for one request before it counts as hung; `None` runs it on the calling thread without a
+    /// watchdog, which is ten times faster and cannot be interrupted.
+    pub watchdog: Option<Duration>,
+}
+
+impl Default for TargetOptions {
+    fn default() -> TargetOptions {
+        TargetOptions { watchdog: Some(Duration::from_secs(10)) }
+    }
+}
+
+/// The targets of this build.
+#[must_use]
+pub fn known() -> &'static [TargetInfo] {
+    const KNOWN: &[TargetInfo] = &[
+        TargetInfo { name: smoltcp::NAME, what: "the smoltcp crate, in process; needs no privilege", clock: Clock::Virtual },
+        #[cfg(target_os = "linux")]
+        TargetInfo { name: linux::NAME, what: "this machine's kernel, over TUN in a network namespace of its own", clock: Clock::Real },
+    ];
+    KNOWN
+}
+
+/// Opens a target by name. It must be reset before its first use.
+///
+/// # Errors
+/// [`TargetError::Unavailable`] when it cannot run here, [`TargetError::Harness`] when there is none of that name.
+pub fn open(name: &str, options: &TargetOptions) -> Result<Box<dyn Target>, TargetError> {
+    match name {
+        smoltcp::NAME => match options.watchdog {
+            Some(limit) => Ok(Box::new(Watchdog::new(limit, || Ok(Box::new(smoltcp::SmolTcp::new())))?)),
+            None => Ok(Box::new(smoltcp::SmolTcp::new())),
+        },
+        #[cfg(target_os = "linux")]
+        linux::NAME => Ok(Box::new(linux::LinuxKernel::new()?)),
+        _ => {
+            let names: Vec<&str> = known().iter().map(|t| t.name).collect();
+            Err(TargetError::Harness(format!("no target is called {name:?}; there are {}", names.join(", "))))
+        }
+    }
+}
