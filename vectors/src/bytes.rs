@@ -1,1 +1,0 @@
-//! Octets of a fuzzer and scripts.
