@@ -3,10 +3,16 @@
 //! A [`trace::Trace`] goes in, [`finding::Finding`]s come out: [`segment`] and [`api`] say what a stack can be given and can give,
 //! [`catalogue`] names the rules.
 
+mod arrives;
 pub mod api;
 pub mod catalogue;
 pub mod finding;
+pub mod oracle;
+pub mod profile;
+pub mod relation;
+pub mod rules;
 pub mod segment;
 pub mod seq;
 pub mod state;
+pub mod tcb;
 pub mod trace;

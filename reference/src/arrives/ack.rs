@@ -1,0 +1,123 @@
+//! RFC 9293 section 3.10.7.4, fifth step: check the ACK field.
+
+use crate::arrives::text;
+use crate::catalogue::Level;
+use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, TimeWaitTimer};
+use crate::rules;
+use crate::segment::Segment;
+use crate::state::State;
+use crate::tcb::{Conn, Tcb};
+
+pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let unchanged = || Conn::Open(tcb.clone());
+    let challenge = Answer::Ack(Owed::AtOnce(Level::Spec));
+    if !segment.is_ack() {
+        out.push(Outcome::new(rules::ACK_MISSING.at(tcb.state), unchanged(), Answer::Silence));
+        return;
+    }
+    if tcb.state == State::SynReceived {
+        syn_received(tcb, segment, env, out);
+        return;
+    }
+    if segment.ack.gt(tcb.snd_nxt) {
+        out.push(Outcome::new(rules::ACK_FUTURE.at(tcb.state), unchanged(), challenge));
+        return;
+    }
+    // RFC 5961 section 5 (MAY-12): below SND.UNA-MAX.SND.WND the segment may be discarded with an ACK. MAX.SND.WND may be hard-coded.
+    if segment.ack.lt(tcb.snd_una - tcb.max_snd_wnd) {
+        let rule = rules::ACK_5961_RANGE.at(tcb.state);
+        if env.habits.allows(Habit::ChecksAckRange, true) {
+            out.push(Outcome::new(rule, unchanged(), challenge).showing(Habit::ChecksAckRange, true));
+            out.push(Outcome::new(rule, unchanged(), Answer::Silence).showing(Habit::ChecksAckRange, true).departing(rules::ACCEPTS_5961_ACK));
+        }
+        if env.habits.allows(Habit::ChecksAckRange, false) {
+            let from = out.len();
+            per_state(tcb, segment, env, out);
+            for outcome in &mut out[from..] {
+                outcome.habit = outcome.habit.or(Some((Habit::ChecksAckRange, false)));
+            }
+        }
+        return;
+    }
+    per_state(tcb, segment, env, out);
+}
+
+fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    if tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt) {
+        let mut next = tcb.clone();
+        next.snd_una = segment.ack;
+        next.take_window(segment);
+        next.state = if next.closing { State::FinWait1 } else { State::Established };
+        if next.fin_acked() {
+            next.state = State::FinWait2;
+        }
+        text::process(&next, segment, env, rules::SYN_RECEIVED_ACK_ACCEPTABLE, out);
+        return;
+    }
+    let unchanged = || Conn::Open(tcb.clone());
+    let reset = Answer::Reset(ResetForm::Bare(segment.ack));
+    out.push(Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, unchanged(), reset));
+    // RFC 5961 section 5 stands before the per-state processing and asks for an ACK outside its range; the order is not clear.
+    if segment.ack.gt(tcb.snd_nxt) || segment.ack.lt(tcb.snd_una - tcb.max_snd_wnd) {
+        out.push(Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, unchanged(), Answer::Ack(Owed::AtOnce(Level::Spec))));
+    }
+}
+
+/// The processing of each synchronized state for SEG.ACK =< SND.NXT.
+fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    if tcb.state == State::TimeWait {
+        // "The only thing that can arrive in this state is a retransmission of the remote FIN." A FIN here is a new one, beyond the window's
+        // left edge; what else arrives is not specified.
+        let rule = if segment.is_fin() { rules::FIN.at(State::TimeWait) } else { rules::TIME_WAIT_ACK };
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck).timing(TimeWaitTimer::MayRestart));
+        return;
+    }
+    let Some(next) = honour(tcb, segment) else {
+        text::process(tcb, segment, env, rules::ACK_DUPLICATE, out);
+        return;
+    };
+    let rule = match (tcb.state, next.state) {
+        (State::FinWait1, State::FinWait2) | (State::Closing, State::TimeWait) | (State::LastAck, State::Closed) => {
+            rules::ACK_OF_FIN.at(tcb.state)
+        }
+        (State::FinWait1 | State::Closing | State::LastAck, _) => rules::ACK_NOT_FIN.at(tcb.state),
+        (State::FinWait2, _) => rules::FIN_WAIT_2_ACK,
+        (State::CloseWait, _) => rules::CLOSE_WAIT_ACK,
+        _ => rules::ACK_NEW,
+    };
+    match next.state {
+        State::Closed => out.push(Outcome::new(rule, Conn::Absent, Answer::Silence)),
+        State::TimeWait => {
+            // Text or FIN in the same segment lies behind the peer's FIN and is ignored; an ACK for it is harmless.
+            let answer = if segment.is_empty() { Answer::Silence } else { Answer::MayAck };
+            out.push(Outcome::new(rule, Conn::Open(next), answer).timing(TimeWaitTimer::Starts));
+        }
+        _ => text::process(&next, segment, env, rule, out),
+    }
+}
+
+/// The effects of an acknowledgment on a synchronized connection: SND.UNA, the window, and the state where it acknowledges the FIN.
+/// `None` where it changes nothing. [`State::Closed`] stands for "delete the TCB".
+pub(crate) fn honour(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
+    if segment.ack.gt(tcb.snd_nxt) || segment.ack.lt(tcb.snd_una) {
+        return None;
+    }
+    let mut next = tcb.clone();
+    next.snd_una = segment.ack;
+    let newer = tcb.snd_wl1.lt(segment.seq) || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2.le(segment.ack));
+    if newer {
+        next.take_window(segment);
+    } else {
+        // SND.WND is an offset from SND.UNA: the right edge stays where it was.
+        next.snd_wnd = if tcb.snd_right().ge(next.snd_una) { tcb.snd_right().since(next.snd_una) } else { 0 };
+    }
+    if next.fin_acked() {
+        next.state = match tcb.state {
+            State::FinWait1 => State::FinWait2,
+            State::Closing => State::TimeWait,
+            State::LastAck => State::Closed,
+            other => other,
+        };
+    }
+    (next != *tcb).then_some(next)
+}

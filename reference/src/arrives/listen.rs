@@ -1,0 +1,86 @@
+//! RFC 9293 section 3.10.7.2: SEGMENT ARRIVES in LISTEN.
+
+use crate::relation::{Answer, Env, Outcome, ResetForm};
+use crate::rules;
+use crate::segment::Segment;
+use crate::state::State;
+use crate::tcb::{Conn, OpenedBy, Tcb};
+
+pub(crate) fn arrive(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    // First, check for a RST.
+    if segment.is_rst() {
+        out.push(Outcome::new(rules::LISTEN_RST, Conn::Absent, Answer::Silence));
+    // Second, check for an ACK.
+    } else if segment.is_ack() {
+        out.push(Outcome::new(rules::LISTEN_ACK, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
+    // Third, check for a SYN.
+    } else if segment.is_syn() {
+        check_syn(segment, env, out);
+    // Fourth, other data or control.
+    } else {
+        out.push(Outcome::new(rules::LISTEN_OTHER, Conn::Absent, Answer::Silence));
+    }
+}
+
+/// "Any other control or text should be queued": text and FIN beside the SYN are queued, or left unacknowledged for the peer to send again.
+/// SYN-ACKs of both kinds acknowledge at least the SYN. A SYN with FIN may be dropped whole (a filter that FreeBSD and Linux have).
+fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let tcb = Tcb {
+        state: State::SynReceived,
+        opened: OpenedBy::Passive,
+        iss: env.fresh.iss,
+        irs: segment.seq,
+        snd_una: env.fresh.iss,
+        snd_nxt: env.fresh.iss + 1,
+        snd_wnd: u32::from(segment.window),
+        snd_wl1: segment.seq,
+        snd_wl2: env.fresh.iss,
+        max_snd_wnd: u32::from(segment.window),
+        ..new_tcb(segment, env)
+    };
+    if segment.is_fin() {
+        out.push(Outcome::new(rules::LISTEN_SYN_FIN, Conn::Absent, Answer::Silence));
+    }
+    let rule = match (segment.is_fin(), segment.payload.is_empty()) {
+        (true, _) => rules::LISTEN_SYN_FIN,
+        (false, false) => rules::LISTEN_SYN_DATA,
+        (false, true) => rules::LISTEN_SYN,
+    };
+    if segment.len() > 1 {
+        let mut queued = tcb.clone();
+        queued.rcv_nxt = segment.text_end();
+        queued.rcv_right = queued.rcv_right.max(queued.rcv_nxt);
+        out.push(Outcome::new(rule, Conn::Open(queued), Answer::SynAck));
+    }
+    out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
+}
+
+/// A TCB that has just seen the peer's SYN.
+pub(crate) fn new_tcb(syn: &Segment, env: &Env) -> Tcb {
+    let right = syn.seq + 1 + env.fresh.window;
+    let scales = syn.window_scale().zip(env.fresh.scale);
+    Tcb {
+        state: State::SynReceived,
+        opened: OpenedBy::Passive,
+        iss: env.fresh.iss,
+        irs: syn.seq,
+        snd_una: env.fresh.iss,
+        snd_nxt: env.fresh.iss + 1,
+        snd_wnd: u32::from(syn.window),
+        snd_wl1: syn.seq,
+        snd_wl2: syn.ack,
+        max_snd_wnd: u32::from(syn.window),
+        // RFC 7323 section 2.3: a shift count above 14 is taken as 14.
+        snd_scale: scales.map_or(0, |(peer, _)| peer.min(14)),
+        rcv_scale: scales.map_or(0, |(_, own)| own.min(14)),
+        snd_mss: syn.mss().unwrap_or(env.default_mss),
+        mss_stated: syn.mss().is_some(),
+        rcv_nxt: syn.seq + 1,
+        rcv_right: right,
+        rcv_room: right,
+        held: Vec::new(),
+        peer_fin: None,
+        fin_sent: None,
+        closing: false,
+    }
+}

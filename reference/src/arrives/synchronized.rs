@@ -1,0 +1,193 @@
+//! RFC 9293 section 3.10.7.4: SEGMENT ARRIVES in SYN-RECEIVED and the synchronized states, steps one to four.
+
+use crate::arrives::ack;
+use crate::arrives::listen;
+use crate::catalogue::Level;
+use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
+use crate::rules;
+use crate::segment::Segment;
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::{Conn, OpenedBy, Tcb};
+
+pub(crate) fn arrive(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let acceptability = check_sequence(tcb, segment);
+    if acceptability.may_fail() {
+        unacceptable(tcb, segment, env, out);
+    }
+    if acceptability.may_pass() {
+        if segment.is_rst() {
+            check_rst(tcb, segment, env, out);
+        } else if segment.is_syn() {
+            check_syn(tcb, segment, env, out);
+        } else {
+            ack::check_ack(tcb, segment, env, out);
+        }
+    }
+}
+
+/// What the first step says of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Acceptability {
+    Acceptable,
+    Unacceptable,
+    /// It depends on what the wire does not show (the buffer behind the advertised window), or the text can be read both ways.
+    Either,
+}
+
+impl Acceptability {
+    fn may_pass(self) -> bool {
+        self != Acceptability::Unacceptable
+    }
+
+    fn may_fail(self) -> bool {
+        self != Acceptability::Acceptable
+    }
+}
+
+/// First, check sequence number (Table 6), for the advertised window and for the widest that the stack can have.
+pub(crate) fn check_sequence(tcb: &Tcb, segment: &Segment) -> Acceptability {
+    let test = |right: Seq| {
+        let within = |n: Seq| tcb.rcv_nxt.le(n) && n.lt(right);
+        match (segment.len(), right == tcb.rcv_nxt) {
+            (0, true) => segment.seq == tcb.rcv_nxt,
+            (0, false) => within(segment.seq),
+            (_, true) => false,
+            (_, false) => within(segment.seq) || within(segment.end() - 1),
+        }
+    };
+    // A segment that begins before the window and ends behind it fails both tests although it holds every acceptable octet.
+    let spans = segment.seq.lt(tcb.rcv_nxt) && segment.end().gt(tcb.rcv_right) && tcb.rcv_right != tcb.rcv_nxt;
+    // "If the RCV.WND is zero, … special allowance should be made to accept valid ACKs, URGs, and RSTs."
+    let at_zero_window = tcb.rcv_right == tcb.rcv_nxt && segment.seq == tcb.rcv_nxt;
+    match (test(tcb.rcv_right), test(tcb.rcv_room)) {
+        _ if spans => Acceptability::Either,
+        (true, true) => Acceptability::Acceptable,
+        (false, false) if at_zero_window && segment.is_rst() => Acceptability::Acceptable,
+        (false, false) => Acceptability::Unacceptable,
+        _ => Acceptability::Either,
+    }
+}
+
+fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let unchanged = || Conn::Open(tcb.clone());
+    if segment.is_rst() {
+        out.push(Outcome::new(rules::SEQ_UNACCEPTABLE_RST.at(tcb.state), unchanged(), Answer::Silence));
+        return;
+    }
+    if segment.is_syn() {
+        // RFC 5961 has the SYN answered "irrespective of the sequence number"; the sequence check asks for the same segment.
+        syn_below_window(tcb, segment, env, out);
+        if tcb.state == State::TimeWait {
+            syn_in_time_wait(tcb, segment, env, out);
+        }
+    }
+    let retransmitted_fin = segment.is_fin() && tcb.fin_taken() && segment.end() == tcb.rcv_nxt;
+    let rule = match tcb.state {
+        State::TimeWait if retransmitted_fin => rules::TIME_WAIT_FIN_RETRANSMIT,
+        state if segment.is_syn() && state != State::SynReceived => rules::SYN.at(state),
+        _ if segment.is_syn() && segment.seq == tcb.irs => {
+            if segment.is_ack() { rules::SYN_RECEIVED_SYN_ACK_SIMULTANEOUS } else { rules::SYN_RECEIVED_SYN_DUPLICATE }
+        }
+        state => rules::SEQ_UNACCEPTABLE.at(state),
+    };
+    let timer = if retransmitted_fin && tcb.state == State::TimeWait { TimeWaitTimer::MayRestart } else { TimeWaitTimer::Untouched };
+    let owed = if segment.is_syn() && tcb.state != State::SynReceived { Level::Must } else { Level::Should };
+    out.push(Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer));
+    // Appendix A.2 and the zero-window allowance: the acknowledgment in a segment that is otherwise unacceptable may be honoured.
+    if segment.is_ack() && !segment.is_syn() && tcb.state != State::SynReceived {
+        if let Some(mut next) = ack::honour(tcb, segment) {
+            let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
+            let timer = if became_time_wait { TimeWaitTimer::Starts } else { timer };
+            let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(std::mem::replace(&mut next, tcb.clone())) };
+            out.push(Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer));
+        }
+    }
+}
+
+/// A SYN in SYN-RECEIVED that fails the sequence check: the peer's SYN again, or its SYN-ACK in a simultaneous open.
+fn syn_below_window(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    if tcb.state != State::SynReceived || segment.seq != tcb.irs {
+        return;
+    }
+    if segment.is_ack() {
+        // Figure 7: the SYN-ACK of a simultaneous open completes it, although its SEQ is below RCV.NXT.
+        if tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt) {
+            let mut next = tcb.clone();
+            next.snd_una = segment.ack;
+            next.take_window(segment);
+            next.state = if next.closing { State::FinWait1 } else { State::Established };
+            out.push(Outcome::new(rules::SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, Conn::Open(next), Answer::MayAck));
+        } else {
+            let reset = Answer::Reset(ResetForm::Bare(segment.ack));
+            out.push(Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, Conn::Open(tcb.clone()), reset));
+        }
+    } else {
+        // Most stacks answer a repeated SYN with their SYN-ACK again.
+        let _ = env;
+        out.push(Outcome::new(rules::SYN_RECEIVED_SYN_DUPLICATE, Conn::Open(tcb.clone()), Answer::SynAck));
+    }
+}
+
+/// Second, check the RST bit.
+fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let exact = segment.seq == tcb.rcv_nxt;
+    let rule = if exact { rules::RST_EXACT.at(tcb.state) } else { rules::RST_IN_WINDOW.at(tcb.state) };
+    if !exact && env.habits.allows(Habit::ChallengesRst, true) {
+        let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge).showing(Habit::ChallengesRst, true));
+    }
+    if tcb.state == State::TimeWait {
+        // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
+    }
+    if exact || env.habits.allows(Habit::ChallengesRst, false) {
+        let reset = Outcome::new(rule, Conn::Absent, Answer::Silence);
+        let reset = match (tcb.state, tcb.opened) {
+            (State::SynReceived, OpenedBy::Passive) | (State::Closing | State::LastAck | State::TimeWait, _) => reset,
+            (State::SynReceived, OpenedBy::Active) => reset.telling(Signal::Refused),
+            _ => reset.telling(Signal::Reset),
+        };
+        out.push(if exact { reset } else { reset.showing(Habit::ChallengesRst, false) });
+    }
+}
+
+/// Fourth, check the SYN bit; the third step, security, has no counterpart in a stack without compartments.
+fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let unchanged = || Conn::Open(tcb.clone());
+    let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
+    let reset = Answer::Reset(ResetForm::answering(segment));
+    match (tcb.state, tcb.opened) {
+        (State::SynReceived, OpenedBy::Passive) => {
+            // RFC 9293 returns to LISTEN; a reset (RFC 793), a challenge ACK and the SYN-ACK again are all deployed.
+            let rule = rules::SYN_RECEIVED_SYN_PASSIVE;
+            out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
+            out.push(Outcome::new(rule, Conn::Absent, reset));
+            out.push(Outcome::new(rule, unchanged(), challenge));
+            out.push(Outcome::new(rule, unchanged(), Answer::SynAck));
+            return;
+        }
+        (State::TimeWait, _) => syn_in_time_wait(tcb, segment, env, out),
+        _ => {}
+    }
+    let rule = if tcb.state == State::SynReceived { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
+    if env.habits.allows(Habit::ChallengesSyn, true) {
+        out.push(Outcome::new(rule, unchanged(), challenge).showing(Habit::ChallengesSyn, true));
+    }
+    if env.habits.allows(Habit::ChallengesSyn, false) {
+        out.push(Outcome::new(rule, Conn::Absent, reset).telling(Signal::Reset).showing(Habit::ChallengesSyn, false));
+    }
+}
+
+/// MAY-2 and RFC 6191: a SYN may open a new connection from TIME-WAIT, or be dropped without a reply.
+fn syn_in_time_wait(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let rule = rules::SYN.at(State::TimeWait);
+    let newer = segment.seq.ge(tcb.rcv_nxt) || segment.timestamps().is_some();
+    if newer && !segment.is_ack() && env.listening {
+        let mut reopened = Vec::new();
+        listen::arrive(segment, env, &mut reopened);
+        out.extend(reopened.into_iter().map(|o| Outcome { rule, ..o }));
+    }
+    out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
+}

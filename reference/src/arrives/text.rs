@@ -1,0 +1,132 @@
+//! RFC 9293 section 3.10.7.4, sixth to eighth step: the URG bit, the segment text, the FIN bit.
+
+use crate::catalogue::RuleId;
+use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
+use crate::rules;
+use crate::segment::Segment;
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::{Conn, Tcb};
+
+/// Steps six to eight for a segment whose ACK is processed. `decided` is the rule that the ACK step went by; a segment without text or FIN
+/// ends there. URG tells the user only and draws nothing.
+pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
+    if segment.len() == u32::from(segment.is_syn()) {
+        out.push(Outcome::new(decided, Conn::Open(tcb.clone()), Answer::Silence));
+        return;
+    }
+    if !tcb.receives() {
+        behind_fin(tcb, segment, env, decided, out);
+        return;
+    }
+    if env.orphan && !segment.payload.is_empty() {
+        // MAY-1, SHLD-3: nobody reads any more, and new text draws a reset. Reading on is allowed too.
+        let reset = Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack)));
+        out.push(reset);
+    }
+    let start = segment.text_start().max(tcb.rcv_nxt);
+    // Octets behind the advertised edge may be taken where the buffer has room for them; the part within the window must be.
+    let mut ends = vec![segment.text_end().min(tcb.rcv_right)];
+    if segment.text_end().gt(tcb.rcv_right) && tcb.rcv_room.gt(tcb.rcv_right) {
+        ends.push(segment.text_end().min(tcb.rcv_room));
+        // A straddling segment may be dropped whole by a stack whose buffer counts memory, not octets.
+    }
+    for end in ends {
+        if start == tcb.rcv_nxt {
+            in_order(tcb, segment, end, decided, out);
+        } else {
+            out_of_order(tcb, segment, start, end, env, out);
+        }
+    }
+}
+
+/// Text or FIN after the peer's FIN: ignored. A FIN that repeats the taken one is below the window and does not come here.
+fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
+    let changed_by_ack = decided != rules::ACK_DUPLICATE;
+    let rule = if changed_by_ack {
+        decided
+    } else if segment.payload.is_empty() {
+        rules::FIN.at(tcb.state)
+    } else {
+        rules::TEXT.at(tcb.state)
+    };
+    out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck));
+    if env.orphan && !segment.payload.is_empty() {
+        out.push(Outcome::new(rule, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
+    }
+}
+
+/// Seventh and eighth step for a segment that begins at RCV.NXT once trimmed; `end` is the last octet's number plus one.
+fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut Vec<Outcome>) {
+    let mut next = tcb.clone();
+    let mut filled_gap = false;
+    if end.gt(next.rcv_nxt) {
+        next.rcv_nxt = end;
+        filled_gap = !next.held.is_empty();
+        next.absorb_held();
+    }
+    if segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end()) {
+        next.peer_fin = Some(segment.text_end());
+    }
+    let text_rule = if segment.payload.is_empty() { decided } else { rules::TEXT.at(tcb.state) };
+    let took_fin = take_fin(&mut next);
+    let rule = if took_fin { fin_rule(tcb, segment) } else { text_rule };
+    let owed = if filled_gap { Owed::DelayedButShouldBeAtOnce(rules::ACK_GAP_FILL_AT_ONCE) } else { Owed::Delayed };
+    let moved = next.rcv_nxt != tcb.rcv_nxt;
+    let timer = if next.state == State::TimeWait { TimeWaitTimer::Starts } else { TimeWaitTimer::Untouched };
+    next.rcv_right = next.rcv_right.max(next.rcv_nxt);
+    next.rcv_room = next.rcv_room.max(next.rcv_nxt);
+    let answer = if moved { Answer::Ack(owed) } else { Answer::MayAck };
+    let outcome = Outcome::new(rule, Conn::Open(next), answer).timing(timer);
+    out.push(if took_fin { outcome.telling(Signal::Closing) } else { outcome });
+}
+
+/// In-window text that does not begin at RCV.NXT: held (SHLD-31) or dropped, with an ACK allowed (MAY-13) and asked for (RFC 5681).
+fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, out: &mut Vec<Outcome>) {
+    let rule = rules::TEXT_OOO.at(tcb.state);
+    let answer = Answer::Ack(Owed::DelayedButShouldBeAtOnce(rules::ACK_OOO_AT_ONCE));
+    let mut next = tcb.clone();
+    let fin_in_window = segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end());
+    if env.habits.allows(Habit::HoldsOutOfOrder, true) && next.hold(start, end) {
+        if fin_in_window {
+            next.peer_fin = Some(segment.text_end());
+            out.push(Outcome::new(rule, Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() }), answer));
+        }
+        out.push(Outcome::new(rule, Conn::Open(next), answer).showing(Habit::HoldsOutOfOrder, true));
+    }
+    if env.habits.allows(Habit::HoldsOutOfOrder, false) {
+        let dropped = Outcome::new(rule, Conn::Open(tcb.clone()), answer).departing(rules::QUEUE_OOO);
+        out.push(dropped.showing(Habit::HoldsOutOfOrder, false));
+    }
+}
+
+/// Whether a FIN with this number lies in the window. "SYN and FIN outside the window are trimmed"; with room behind the edge it may pass.
+fn fits(tcb: &Tcb, fin: Seq) -> bool {
+    fin.ge(tcb.rcv_nxt) && (fin.lt(tcb.rcv_right) || fin.lt(tcb.rcv_room))
+}
+
+/// Eighth, check the FIN bit: where the peer's FIN stands at RCV.NXT it is taken.
+fn take_fin(tcb: &mut Tcb) -> bool {
+    if tcb.peer_fin != Some(tcb.rcv_nxt) {
+        return false;
+    }
+    tcb.rcv_nxt += 1;
+    tcb.held.clear();
+    tcb.state = match tcb.state {
+        State::FinWait1 if tcb.fin_acked() => State::TimeWait,
+        State::FinWait1 => State::Closing,
+        State::FinWait2 => State::TimeWait,
+        _ => State::CloseWait,
+    };
+    true
+}
+
+fn fin_rule(tcb: &Tcb, segment: &Segment) -> RuleId {
+    match tcb.state {
+        State::FinWait1 => rules::FIN_NOT_ACKS_OURS,
+        State::FinWait2 if segment.is_ack() && tcb.snd_una == segment.ack && tcb.fin_sent.is_some_and(|f| f + 1 == segment.ack) => {
+            rules::FIN.at(State::FinWait2)
+        }
+        state => rules::FIN.at(state),
+    }
+}

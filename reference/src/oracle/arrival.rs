@@ -1,0 +1,229 @@
+//! What becomes of one explanation when a segment arrives, a user calls, or time passes.
+
+use crate::api::Micros;
+use crate::catalogue::{Level, RuleId};
+use crate::oracle::emission::readable_end;
+use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
+use crate::profile::{Profile, TimeWait};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, TimeWaitTimer, arrive};
+use crate::rules;
+use crate::segment::{Segment, TcpOption};
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::Conn;
+
+/// The circumstances of an event.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) event: usize,
+    pub(crate) now: Micros,
+    pub(crate) profile: &'a Profile,
+    /// A listener serves the local port.
+    pub(crate) listening: bool,
+    pub(crate) default_mss: u16,
+}
+
+impl Hypothesis {
+    /// Every explanation that this one becomes when `segment` arrives.
+    pub(crate) fn arrivals(&self, segment: &Segment, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        if self.iss_unseen && self.conn != Conn::Absent && self.deferred.len() < 64 {
+            let mut later = self.clone();
+            later.deferred.push(at.event);
+            out.push(later);
+            return;
+        }
+        self.each_age(at, |h| {
+            let mut outcomes = Vec::with_capacity(4);
+            arrive(&h.conn, segment, &h.env(at), &mut outcomes);
+            out.extend(outcomes.into_iter().map(|o| h.clone().follow(o, segment, at)));
+        });
+    }
+
+    /// This explanation as old as it can be: TIME-WAIT may have ended in the meantime, and a stack may have given up.
+    pub(crate) fn each_age(&self, at: &At<'_>, mut each: impl FnMut(&Hypothesis)) {
+        let state = self.conn.state(at.listening);
+        if state == State::TimeWait {
+            let (least, most) = (at.now.saturating_sub(self.clocks.time_wait.1), at.now.saturating_sub(self.clocks.time_wait.0));
+            let age = at.profile.time_wait_after(least, most);
+            if age != TimeWait::Over {
+                each(self);
+            }
+            if age != TimeWait::Lasts {
+                each(&self.clone().gone(Ended::Normally));
+            }
+            return;
+        }
+        each(self);
+        if self.may_have_given_up(at.now, at.profile) {
+            each(&self.clone().gone(Ended::TimedOut));
+        }
+    }
+
+    /// Whether unanswered retransmissions can have ended the connection (R2, RFC 9293 section 3.8.3).
+    pub(crate) fn may_have_given_up(&self, now: Micros, profile: &Profile) -> bool {
+        let patience = self.user.timeout.unwrap_or(profile.give_up);
+        self.outstanding() && self.clocks.timeouts >= 3 && now >= self.clocks.unanswered_since + patience - patience / 10
+            || self.user.timeout.is_some_and(|t| self.outstanding() && now >= self.clocks.unanswered_since + t - t / 10)
+    }
+
+    /// The connection is gone.
+    #[must_use]
+    pub(crate) fn gone(mut self, how: Ended) -> Hypothesis {
+        self.conn = Conn::Absent;
+        self.user.ended = Some(how);
+        self.iss_unseen = false;
+        self.drop_dues();
+        self
+    }
+
+    pub(crate) fn env(&self, at: &At<'_>) -> Env {
+        Env {
+            listening: at.listening,
+            orphan: self.user.orphan,
+            default_mss: at.default_mss,
+            // The stack's own choices come from its SYN-ACK; a scale of 14 marks that the peer offered one.
+            fresh: Fresh { iss: Seq(0), window: 0, scale: Some(14) },
+            habits: self.habits,
+        }
+    }
+
+    /// Takes one outcome of the relation.
+    pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
+        let before = std::mem::replace(&mut self.conn, outcome.next);
+        let state = before.state(at.listening);
+        self.last = Last { rule: outcome.rule, event: at.event, state };
+        if let Some((habit, value)) = outcome.habit {
+            self.habits = self.habits.with(habit, value);
+        }
+        if let Some(rule) = outcome.departs {
+            self.departs = self.departs.or(Some((rule, at.event)));
+        }
+        match outcome.time_wait {
+            TimeWaitTimer::Untouched => {}
+            TimeWaitTimer::Starts => self.clocks.time_wait = (at.now, at.now),
+            TimeWaitTimer::MayRestart => self.clocks.time_wait.1 = at.now,
+        }
+        let opened = matches!((&before, &self.conn), (Conn::Absent | Conn::Open(_), Conn::Open(next)) if outcome.answer == Answer::SynAck
+            && before.tcb().is_none_or(|b| b.irs != next.irs));
+        if opened {
+            self.begin(segment);
+        }
+        match (&before, &self.conn) {
+            (Conn::Absent, Conn::Absent) => {}
+            (_, Conn::Absent) => {
+                self.user.ended = Some(outcome.signal.map_or(Ended::Normally, Ended::By));
+                self.drop_dues();
+                self.iss_unseen = false;
+            }
+            (_, Conn::Open(_)) => self.progress(&before, segment, at),
+            (_, Conn::SynSent(_)) => {}
+        }
+        self.answer(outcome.answer, outcome.rule, segment, at);
+        self
+    }
+
+    /// A connection begins with the peer's SYN: what an earlier one left is forgotten.
+    fn begin(&mut self, _syn: &Segment) {
+        let (habits, stream, last, departs, blame) = (self.habits, self.user.stream, self.last, self.departs, self.blame);
+        let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
+        let conn = std::mem::replace(&mut self.conn, Conn::Absent);
+        let resets = std::mem::take(&mut self.dues.resets);
+        *self = Hypothesis { conn, habits, last, departs, blame, iss_unseen: true, ..Hypothesis::new() };
+        self.dues.resets = resets;
+        self.user.stream = if used { stream + 1 } else { stream };
+    }
+
+    /// What an arrival changes besides the TCB: clocks, and what the user can see.
+    fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
+        let Conn::Open(tcb) = &self.conn else { return };
+        let old_una = match before {
+            Conn::Absent => tcb.snd_una,
+            Conn::SynSent(c) => c.iss,
+            Conn::Open(t) => t.snd_una,
+        };
+        let clocks = &mut self.clocks;
+        clocks.snd_right_max = clocks.snd_right_max.max(tcb.snd_right());
+        if matches!(before, Conn::SynSent(_)) {
+            clocks.snd_right_max = tcb.snd_right();
+        }
+        let was = before.tcb();
+        if tcb.snd_una != old_una {
+            clocks.rtt_max = clocks.rtt_max.max(at.now.saturating_sub(clocks.unanswered_since));
+            if clocks.timeouts == 0 {
+                clocks.backoff = 0;
+            }
+            clocks.timeouts = 0;
+            clocks.last_gap = 0;
+            clocks.duplicate_acks = 0;
+            clocks.rto_since = at.now;
+            clocks.unanswered_since = at.now;
+            clocks.progress_since = at.now;
+            if clocks.resend_below.is_some_and(|(_, below)| tcb.snd_una.ge(below)) {
+                clocks.resend_below = None;
+            }
+        } else if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
+            clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
+        }
+        if was.is_some_and(|w| w.snd_right() != tcb.snd_right()) {
+            clocks.progress_since = at.now;
+            clocks.rto_since = clocks.rto_since.max(at.now);
+        }
+        if segment.options.iter().any(|o| matches!(o, TcpOption::Sack(_))) {
+            clocks.sacked = true;
+        }
+        let old_nxt = was.map_or(tcb.rcv_nxt, |w| w.rcv_nxt);
+        if clocks.floor_at != at.now || was.is_none() {
+            clocks.ack_floor = old_nxt;
+            clocks.floor_at = at.now;
+        }
+        let in_order = tcb.rcv_nxt != old_nxt;
+        if in_order && segment.payload.len() >= usize::from(clocks.rmss) && clocks.rmss > 0 {
+            clocks.full_unacked = clocks.full_unacked.saturating_add(1);
+        }
+        if tcb.state != State::SynReceived {
+            self.user.established = true;
+            self.user.readable = readable_end(tcb).since(tcb.irs + 1);
+            self.user.eof = tcb.fin_taken();
+        }
+    }
+
+    /// What an arrival makes owed or permitted.
+    fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, at: &At<'_>) {
+        let due = |level, within, rule| Due { rule, level, cause: at.event, deadline: at.now + within, optional: false };
+        if !matches!(answer, Answer::Silence | Answer::Reset(_) | Answer::MayReset(_) | Answer::SynAck) {
+            self.credits = self.credits.saturating_add(1);
+            self.credits_until = at.now + at.profile.ack_delay;
+        }
+        match answer {
+            Answer::Silence | Answer::MayAck => {}
+            Answer::Ack(Owed::AtOnce(level)) => {
+                let throttled = at.profile.reply_throttle.is_some_and(|t| self.clocks.last_challenge.is_some_and(|last| at.now < last + t));
+                if !throttled {
+                    self.owe_ack(due(level, at.profile.reply, rule));
+                }
+            }
+            Answer::Ack(Owed::Delayed) => self.owe_ack(due(Level::Must, at.profile.ack_delay, rule)),
+            Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon)) => {
+                self.owe_ack(due(Level::Must, at.profile.ack_delay, rule));
+                self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
+            }
+            Answer::Reset(form) => self.dues.resets.push((ResetDue::Form(form), due(Level::Spec, at.profile.reply, rule))),
+            Answer::MayReset(form) => {
+                let may = Due { optional: true, ..due(Level::May, at.profile.reply, rule) };
+                self.dues.resets.push((ResetDue::Form(form), may));
+            }
+            Answer::SynAck => self.dues.syn = Some(due(Level::Spec, at.profile.reply, rule)),
+        }
+        if self.clocks.full_unacked >= 2 && self.dues.ack_soon.is_none() && !segment.payload.is_empty() {
+            self.dues.ack_soon = Some(due(Level::Should, at.profile.at_once, rules::EVERY_SECOND));
+        }
+        if self.dues.resets.len() > 16 {
+            self.dues.resets.remove(0);
+        }
+    }
+
+    /// What is overdue at `now`, the earliest first.
+    pub(crate) fn overdue(&self, now: Micros, profile: &Profile) -> Option<Due> {
+        self.owed(profile).filter(|d| d.deadline < now).min_by_key(|d| d.deadline)
+    }
+}

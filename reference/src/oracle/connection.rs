@@ -1,0 +1,401 @@
+//! All explanations of one connection, and what happens when none is left.
+
+use std::collections::VecDeque;
+
+use crate::api::{Call, CallResult, Micros};
+use crate::catalogue::RuleId;
+use crate::finding::{Class, Finding};
+use crate::oracle::arrival::At;
+use crate::oracle::emission::{Licence, Sent};
+use crate::oracle::explain;
+use crate::oracle::hypothesis::{Ended, Hypothesis};
+use crate::oracle::stream::Received;
+use crate::profile::Profile;
+use crate::rules;
+use crate::segment::Tuple;
+use crate::state::State;
+use crate::trace::{Arrival, Trace, What};
+
+/// A connection under judgement.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    pub(crate) tuple: Tuple,
+    pub(crate) hypotheses: Vec<Hypothesis>,
+    /// What the user wrote, a stream for each incarnation.
+    pub(crate) written: Vec<Vec<u8>>,
+    /// What the peer sent.
+    pub(crate) received: Received,
+    log: Vec<Entry>,
+    checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
+    /// Before this time nothing is overdue.
+    deadline: Micros,
+    /// Why the rest is not judged.
+    pub(crate) unjudged: Option<&'static str>,
+    /// The listener that it came from and the socket that `accept` gave.
+    pub(crate) accepted: bool,
+    /// The order in which it was established, for `accept`.
+    pub(crate) established_at: Option<usize>,
+}
+
+/// Something that happened to one connection: an event of the trace, as it concerns this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) event: usize,
+    pub(crate) kind: Kind,
+}
+
+/// How an event concerns a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Arrive { listening: bool },
+    Discarded(RuleId),
+    Emit,
+    Quiet,
+    Opening,
+    Wrote(u32),
+    Close { orphan: bool },
+    Abort,
+    ListenerGone,
+    KeepAlive(bool),
+    Timeout(Option<Micros>),
+    Recv,
+    Status(State),
+    Accepted,
+}
+
+/// What judging an entry needs besides the connection.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) trace: &'a Trace,
+    pub(crate) profile: &'a Profile,
+    pub(crate) default_mss: u16,
+}
+
+/// What came of an entry.
+#[derive(Default)]
+pub(crate) struct Judged {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) licence: Option<Licence>,
+}
+
+impl Connection {
+    pub(crate) fn new(tuple: Tuple) -> Connection {
+        Connection {
+            tuple,
+            hypotheses: vec![Hypothesis::new()],
+            written: Vec::new(),
+            received: Received::default(),
+            log: Vec::new(),
+            checkpoints: VecDeque::new(),
+            deadline: Micros::MAX,
+            unjudged: None,
+            accepted: false,
+            established_at: None,
+        }
+    }
+
+    /// Judges one entry. A quiet period in which nothing falls due is not even recorded.
+    pub(crate) fn judge(&mut self, entry: Entry, context: &Context<'_>) -> Judged {
+        let mut judged = Judged::default();
+        if self.unjudged.is_some() || (entry.kind == Kind::Quiet && context.trace.events[entry.event].at <= self.deadline) {
+            return judged;
+        }
+        if self.log.len() % CHECKPOINT_EVERY == 0 {
+            self.checkpoint();
+        }
+        self.log.push(entry);
+        self.judge_logged(entry, context, &mut judged);
+        self.deadline = self.hypotheses.iter().map(|h| h.deadline(context.profile)).min().unwrap_or(Micros::MAX);
+        judged
+    }
+
+    fn judge_logged(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
+        // Each round settles one fault; an entry that holds several (an overdue reply, then a wrong segment) takes several rounds.
+        for _ in 0..MAX_ROUNDS {
+            let mut next = Vec::with_capacity(self.hypotheses.len() + 2);
+            let mut licence = None;
+            for h in &self.hypotheses {
+                self.step(h, entry, context, false, &mut next, &mut licence);
+            }
+            if !next.is_empty() {
+                judged.licence = licence;
+                self.adopt(next, entry, context, judged);
+                return;
+            }
+            match self.diagnose(entry, context, judged) {
+                Round::Again => {}
+                Round::Done => return,
+            }
+        }
+        self.unjudged = Some("no explanation was found");
+    }
+
+    /// Takes on new explanations; where all of them break a SHOULD, that is a finding.
+    fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
+        if next.iter().all(|h| h.departs.is_some()) {
+            if let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event) {
+                judged.findings.push(self.departure(rule, event, context, &next[0]));
+                for h in &mut next {
+                    h.departs = h.departs.filter(|d| *d != (rule, event));
+                }
+            }
+        }
+        dedup(&mut next);
+        if next.len() > MAX_HYPOTHESES {
+            self.unjudged = Some("too many explanations");
+        }
+        if self.established_at.is_none() && next.iter().all(|h| h.user.established) {
+            self.established_at = Some(entry.event);
+        }
+        self.hypotheses = next;
+    }
+
+    fn departure(&self, rule: RuleId, event: usize, context: &Context<'_>, h: &Hypothesis) -> Finding {
+        Finding {
+            rule,
+            class: Class::Departs,
+            state: h.last.state,
+            tuple: Some(self.tuple),
+            event,
+            cause: None,
+            at: context.trace.events[event].at,
+            kind: "departs",
+            seen: explain::seen(&context.trace.events[event], Some(h)),
+            allowed: Vec::new(),
+        }
+    }
+
+    /// What `entry` makes of one explanation. With `broken`, also what it becomes if the stack breaks one rule here.
+    fn step(
+        &self,
+        h: &Hypothesis,
+        entry: Entry,
+        context: &Context<'_>,
+        broken: bool,
+        out: &mut Vec<Hypothesis>,
+        licence: &mut Option<Licence>,
+    ) {
+        let broken = broken && h.blame.is_none();
+        let event = &context.trace.events[entry.event];
+        let listening = matches!(entry.kind, Kind::Arrive { listening: true });
+        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, default_mss: context.default_mss };
+        match (entry.kind, &event.what) {
+            (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
+                h.arrivals(segment, &at, out);
+                if broken {
+                    h.broken_arrivals(segment, &at, out);
+                }
+            }
+            (Kind::Emit, What::Emit { segment, .. }) => {
+                let Some(h) = self.in_time(h, event.from, entry, context, broken, out) else { return };
+                let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
+                let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
+                let mut next = h.clone();
+                match next.emit(&sent) {
+                    Ok(l) => {
+                        *licence = Some(licence.map_or(l, |m: Licence| Licence { demanded: m.demanded || l.demanded, ..m }));
+                        self.release(next, context, out);
+                    }
+                    Err(_) if broken => h.broken_emission(&sent, out),
+                    Err(_) => {}
+                }
+            }
+            (Kind::Quiet, _) => {
+                if let Some(mut h) = self.in_time(h, event.at, entry, context, broken, out) {
+                    if let Some(tcb) = h.conn.tcb() {
+                        h.clocks.ack_floor = tcb.rcv_nxt;
+                    }
+                    self.release(h, context, out);
+                }
+            }
+            (Kind::Recv, What::Call { result, .. }) => {
+                let mut next = h.clone();
+                let true_octets = !matches!(result, CallResult::Data(d) if !self.reads(h, d));
+                if true_octets && next.fits_recv(result) {
+                    out.push(next);
+                } else if broken {
+                    out.push(h.broken_recv(result, entry.event));
+                }
+            }
+            (Kind::Status(reported), _) => {
+                let from = out.len();
+                h.each_age(&At { listening: false, ..at }, |h| out.extend(h.fits_status(reported).then(|| h.clone())));
+                if out.len() == from && broken {
+                    out.push(h.broken_status(reported, entry.event));
+                }
+            }
+            (Kind::Close { orphan }, _) => h.each_age(&at, |h| h.clone().close(orphan, &at, out)),
+            (Kind::Abort, _) => h.each_age(&at, |h| h.clone().abort(&at, out)),
+            (Kind::ListenerGone, _) => h.clone().listener_gone(&at, out),
+            (kind, _) => {
+                let mut h = h.clone();
+                match kind {
+                    Kind::Discarded(rule) => {
+                        h.last.rule = rule;
+                        h.last.event = entry.event;
+                    }
+                    Kind::Opening => h.opening(&at),
+                    Kind::Wrote(n) => h.wrote(n, &at),
+                    Kind::KeepAlive(on) => h.user.keepalive = on,
+                    Kind::Timeout(t) => h.user.timeout = t,
+                    _ => {}
+                }
+                out.push(h);
+            }
+        }
+    }
+
+    /// The explanation where nothing is overdue at `now`; with `broken`, what it becomes if something is.
+    fn in_time(
+        &self,
+        h: &Hypothesis,
+        now: Micros,
+        entry: Entry,
+        context: &Context<'_>,
+        broken: bool,
+        out: &mut Vec<Hypothesis>,
+    ) -> Option<Hypothesis> {
+        let Some(due) = h.overdue(now, context.profile) else { return Some(h.clone()) };
+        if due.rule == rules::RETRANSMISSION_TIMEOUT && h.may_have_given_up(now, context.profile) {
+            let gone = h.clone().gone(Ended::TimedOut);
+            return gone.overdue(now, context.profile).is_none().then_some(gone);
+        }
+        if broken {
+            let late = h.broken_silence(due, entry.event);
+            // The entry itself is judged in the next round.
+            if entry.kind == Kind::Quiet && late.overdue(now, context.profile).is_none() {
+                out.push(late);
+            } else {
+                out.push(late);
+            }
+        }
+        None
+    }
+
+    /// Arrivals that waited for the stack's ISN are judged once it is known, or once it is clear that no SYN-ACK comes.
+    fn release(&self, mut h: Hypothesis, context: &Context<'_>, out: &mut Vec<Hypothesis>) {
+        if h.deferred.is_empty() {
+            out.push(h);
+            return;
+        }
+        let waiting = std::mem::take(&mut h.deferred);
+        h.iss_unseen = false;
+        let mut set = vec![h];
+        for event in waiting {
+            let e = &context.trace.events[event];
+            let What::Arrive { arrival: Arrival::Segment(segment), .. } = &e.what else { continue };
+            let at = At { event, now: e.at, profile: context.profile, listening: true, default_mss: context.default_mss };
+            let mut next = Vec::new();
+            for h in &set {
+                h.arrivals(segment, &at, &mut next);
+            }
+            dedup(&mut next);
+            set = next;
+        }
+        out.extend(set);
+    }
+
+    fn reads(&self, h: &Hypothesis, data: &[u8]) -> bool {
+        h.conn.tcb().map_or(self.received.last_irs, |t| Some(t.irs)).is_none_or(|irs| self.received.has(irs + 1 + h.user.read, data))
+    }
+
+    /// No permitted explanation is left: seeks the cheapest one with one fault since the last checkpoint.
+    fn diagnose(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) -> Round {
+        let (from, mut set) = self.checkpoints.front().cloned().unwrap_or_else(|| (self.log.len() - 1, self.hypotheses.clone()));
+        let last = self.log.len() - 1;
+        for (i, past) in self.log[from..].iter().enumerate() {
+            let mut next = Vec::new();
+            for h in &set {
+                self.step(h, *past, context, true, &mut next, &mut None);
+            }
+            dedup(&mut next);
+            next.sort_by_key(|h| h.blame.map_or(0, |b| b.surprise));
+            next.truncate(MAX_ASSUMED);
+            if from + i < last || !next.is_empty() {
+                set = next;
+            }
+        }
+        let best = set.iter().filter_map(|h| h.blame).min_by_key(|b| (b.surprise, std::cmp::Reverse(b.event)));
+        let Some(blame) = best else {
+            self.unjudged = Some("no explanation was found");
+            return Round::Done;
+        };
+        judged.findings.push(explain::finding(self.tuple, &blame, &self.hypotheses, entry, context));
+        // A missed deadline is settled before the segment that came after it is judged.
+        let unfinished = blame.kind == "silence" && blame.event == entry.event && entry.kind == Kind::Emit;
+        let mut next: Vec<_> = set.into_iter().filter(|h| h.blame == Some(blame)).collect();
+        for h in &mut next {
+            h.blame = None;
+        }
+        dedup(&mut next);
+        self.hypotheses = next;
+        self.checkpoints.clear();
+        self.log.clear();
+        if unfinished {
+            self.log.push(entry);
+            self.checkpoints.push_back((0, self.hypotheses.clone()));
+            return Round::Again;
+        }
+        Round::Done
+    }
+
+    fn checkpoint(&mut self) {
+        self.checkpoints.push_back((self.log.len(), self.hypotheses.clone()));
+        if self.checkpoints.len() > CHECKPOINTS {
+            self.checkpoints.pop_front();
+        }
+        if let Some(&(oldest, _)) = self.checkpoints.front() {
+            if oldest > 4 * CHECKPOINT_EVERY * CHECKPOINTS {
+                self.log.drain(..oldest);
+                for (at, _) in &mut self.checkpoints {
+                    *at -= oldest;
+                }
+            }
+        }
+    }
+}
+
+/// Whether the entry has to be judged again.
+enum Round {
+    Again,
+    Done,
+}
+
+/// A call that concerns a connection, as an entry.
+pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
+    use crate::api::{How, SetOption};
+    match (call, result) {
+        (_, CallResult::Unsupported) => None,
+        (Call::Send { .. }, CallResult::Count(n)) => Some(Kind::Wrote(*n)),
+        (Call::Recv { .. }, _) => Some(Kind::Recv),
+        (Call::Shutdown { how: How::Write | How::Both, .. }, CallResult::Done) => Some(Kind::Close { orphan: false }),
+        (Call::Close { .. }, CallResult::Done) => Some(Kind::Close { orphan: true }),
+        (Call::Abort { .. }, CallResult::Done) => Some(Kind::Abort),
+        (Call::State { .. }, CallResult::State(s)) => Some(Kind::Status(*s)),
+        (Call::Set { option: SetOption::KeepAlive(k), .. }, CallResult::Done) => Some(Kind::KeepAlive(k.is_some())),
+        (Call::Set { option: SetOption::Timeout(t), .. }, CallResult::Done) => Some(Kind::Timeout(*t)),
+        _ => None,
+    }
+}
+
+fn dedup(set: &mut Vec<Hypothesis>) {
+    let mut i = 1;
+    while i < set.len() {
+        if set[..i].contains(&set[i]) {
+            set.swap_remove(i);
+        } else {
+            i += 1;
+        }
+    }
+}
+
+/// Entries between two checkpoints.
+const CHECKPOINT_EVERY: usize = 8;
+/// Checkpoints kept: how far back a fault is sought.
+const CHECKPOINTS: usize = 4;
+/// Most permitted explanations at a time.
+const MAX_HYPOTHESES: usize = 64;
+/// Most explanations with a fault at a time.
+const MAX_ASSUMED: usize = 400;
+/// Most faults at one entry.
+const MAX_ROUNDS: usize = 8;

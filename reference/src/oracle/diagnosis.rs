@@ -1,0 +1,208 @@
+//! Error productions: the ways in which a rule is commonly broken, assumed one at a time when no permitted explanation is left.
+
+use crate::api::CallResult;
+use crate::catalogue::Level;
+use crate::oracle::arrival::At;
+use crate::oracle::emission::{Sent, UNCALLED};
+use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis};
+use crate::relation::{Outcome, ResetForm, arrive};
+use crate::rules;
+use crate::segment::{Flags, Segment};
+use crate::state::State;
+use crate::tcb::Conn;
+
+/// Surprise of a fault after which everything follows exactly: the segment was ignored, or the connection went elsewhere.
+const EXACT: u8 = 2;
+/// Surprise of a segment taken as another one would have been.
+const MISTAKEN: u8 = 3;
+/// Surprise of a report that does not fit.
+const REPORT: u8 = 4;
+
+impl Hypothesis {
+    /// What this explanation becomes when `segment` arrives and the stack breaks a rule about it.
+    pub(crate) fn broken_arrivals(&self, segment: &Segment, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        let mut outcomes = Vec::new();
+        arrive(&self.conn, segment, &self.env(at), &mut outcomes);
+        let Some(first) = outcomes.first() else { return };
+        let rule = first.rule;
+        let state = self.conn.state(at.listening);
+        let blame = |surprise, kind| Blame { rule, level: Level::Spec, state, event: at.event, cause: None, kind, surprise };
+        let unaffected = |o: &Outcome| o.next == self.conn;
+        let noted = || {
+            let mut h = self.clone();
+            h.last.rule = rule;
+            h.last.event = at.event;
+            h.last.state = state;
+            h
+        };
+        if !outcomes.iter().any(unaffected) {
+            out.push(Hypothesis { blame: Some(blame(EXACT, "ignored")), ..noted() });
+        }
+        for outcome in &outcomes {
+            // The right answer, but the state stays.
+            let (Conn::Open(old), Conn::Open(new)) = (&self.conn, &outcome.next) else { continue };
+            if old.state != new.state {
+                let mut stuck = new.clone();
+                stuck.state = old.state;
+                let wrong = Outcome { next: Conn::Open(stuck), ..outcome.clone() };
+                out.push(Hypothesis { blame: Some(blame(REPORT, "state")), ..self.clone().follow(wrong, segment, at) });
+            }
+        }
+        if self.conn != Conn::Absent && !outcomes.iter().any(|o| o.next == Conn::Absent) {
+            let gone = noted().gone(Ended::By(crate::relation::Signal::Reset));
+            let mut resetting = gone.clone();
+            resetting.assume_reset(ResetForm::answering(segment), rule, at);
+            out.push(Hypothesis { blame: Some(blame(EXACT + 1, "closed")), ..gone });
+            out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
+        }
+        for (mistaken, kind) in self.mistaken(segment) {
+            let mut outcomes = Vec::new();
+            arrive(&self.conn, &mistaken, &self.env(at), &mut outcomes);
+            for outcome in outcomes.into_iter().filter(|o| o.next != self.conn) {
+                let outcome = Outcome { rule, ..outcome };
+                out.push(Hypothesis { blame: Some(blame(MISTAKEN, kind)), ..self.clone().follow(outcome, &mistaken, at) });
+            }
+        }
+        if state == State::TimeWait {
+            let over = Blame { rule: rules::TIME_WAIT_2MSL, level: Level::Must, ..blame(EXACT, "ended-early") };
+            let gone = self.clone().gone(Ended::Normally);
+            let mut then = Vec::new();
+            gone.arrivals(segment, at, &mut then);
+            out.extend(then.into_iter().map(|h| Hypothesis { blame: Some(over), ..h }));
+            let lasts = Blame { rule: rules::TIME_WAIT_TIMEOUT, ..blame(EXACT, "lasts-on") };
+            let mut then = Vec::new();
+            arrive(&self.conn, segment, &self.env(at), &mut then);
+            out.extend(then.into_iter().map(|o| Hypothesis { blame: Some(lasts), ..self.clone().follow(o, segment, at) }));
+        }
+    }
+
+    /// Segments for which a stack that skips a check may take this one.
+    fn mistaken(&self, segment: &Segment) -> Vec<(Segment, &'static str)> {
+        let Some(tcb) = self.conn.tcb() else { return Vec::new() };
+        let mut all = Vec::new();
+        if !segment.is_ack() && !segment.is_rst() {
+            all.push((Segment { flags: segment.flags | Flags::ACK, ack: tcb.snd_una, ..segment.clone() }, "no-ack-bit-taken"));
+        }
+        if segment.is_ack() && segment.ack.gt(tcb.snd_nxt) {
+            all.push((Segment { ack: tcb.snd_nxt, ..segment.clone() }, "future-ack-taken"));
+            all.push((Segment { ack: tcb.snd_una, ..segment.clone() }, "future-ack-passed-over"));
+        }
+        if segment.seq != tcb.rcv_nxt && !segment.is_syn() && !segment.is_empty() {
+            all.push((Segment { seq: tcb.rcv_nxt, ..segment.clone() }, "taken-out-of-place"));
+        }
+        if segment.is_syn() {
+            let text = segment.payload.clone();
+            all.push((Segment { flags: segment.flags.without(Flags::SYN), payload: text, ..segment.clone() }, "syn-passed-over"));
+        }
+        all
+    }
+
+    /// The segment is taken as sent whatever the rules say: an owed one with a wrong field, or one that nothing asked for.
+    pub(crate) fn broken_emission(&self, sent: &Sent<'_>, out: &mut Vec<Hypothesis>) {
+        let mut h = self.clone();
+        let state = h.conn.state(false);
+        let Err(misfit) = h.emit(sent) else { return };
+        let mut h = self.clone();
+        let blame = Blame {
+            rule: misfit.rule,
+            level: misfit.level,
+            state,
+            event: sent.event,
+            cause: misfit.cause,
+            kind: misfit.kind,
+            surprise: misfit.surprise,
+        };
+        h.blame = Some(blame);
+        h.pay_whatever(sent, misfit.cause);
+        out.push(h);
+    }
+
+    /// Takes from a segment that breaks a rule what it shows, so that it is held against the stack only once.
+    fn pay_whatever(&mut self, sent: &Sent<'_>, cause: Option<usize>) {
+        let seg = sent.segment;
+        let owed = |d: &Due| Some(d.cause) == cause;
+        self.dues.resets.retain(|(_, d)| !owed(d));
+        self.dues.syn = self.dues.syn.filter(|d| !owed(d));
+        self.dues.ack = self.dues.ack.filter(|d| !owed(d));
+        self.dues.ack_soon = self.dues.ack_soon.filter(|d| !owed(d));
+        self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
+        self.clocks.rto_since = self.clocks.rto_since.max(sent.at);
+        if seg.is_syn() && self.iss_unseen {
+            let mut first = self.clone();
+            let lawful = Segment { flags: seg.flags & (Flags::SYN | Flags::ACK), payload: Vec::new(), ..seg.clone() };
+            let lawful = Segment { ack: first.conn.tcb().map_or(seg.ack, |t| t.rcv_nxt), ..lawful };
+            if first.emit(&Sent { segment: &lawful, ..*sent }).is_ok() {
+                *self = first;
+            }
+            return;
+        }
+        let closed = self.user.closed;
+        let end = self.stream_end();
+        if let Some(tcb) = self.conn.tcb_mut() {
+            if !seg.is_rst() && !seg.is_syn() && seg.seq == tcb.snd_nxt && seg.end().le(end + u32::from(closed)) {
+                tcb.snd_nxt = tcb.snd_nxt.max(seg.end());
+                if seg.is_fin() {
+                    tcb.fin_sent = Some(seg.text_end());
+                }
+            }
+            if seg.is_ack() && !seg.is_rst() {
+                let right = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
+                tcb.rcv_right = tcb.rcv_right.max(right);
+                tcb.rcv_room = tcb.rcv_room.max(tcb.rcv_right);
+            }
+        }
+        let _ = UNCALLED;
+    }
+
+    /// The stack was silent although something was owed.
+    pub(crate) fn broken_silence(&self, due: Due, event: usize) -> Hypothesis {
+        let mut h = self.clone();
+        let same = |d: &Due| d.rule == due.rule && d.cause == due.cause && d.deadline == due.deadline;
+        h.dues.resets.retain(|(_, d)| !same(d));
+        h.dues.syn = h.dues.syn.filter(|d| !same(d));
+        h.dues.ack = h.dues.ack.filter(|d| !same(d));
+        h.dues.ack_soon = h.dues.ack_soon.filter(|d| !same(d));
+        if self.own_accord_is(due) {
+            h.clocks.rto_since = h.clocks.rto_since.max(due.deadline) + 3600 * crate::profile::SECOND;
+            h.clocks.progress_since = h.clocks.progress_since.max(due.deadline) + 3600 * crate::profile::SECOND;
+        }
+        let delayed_text = rules::TEXT.all().any(|r| r == due.rule);
+        let rule = if delayed_text { rules::DELAYED_ACK } else { due.rule };
+        let state = self.conn.state(false);
+        h.blame = Some(Blame { rule, level: due.level, state, event, cause: Some(due.cause), kind: "silence", surprise: EXACT });
+        h
+    }
+
+    fn own_accord_is(&self, due: Due) -> bool {
+        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD, rules::CLOSE_ESTABLISHED, rules::CLOSE_CLOSE_WAIT].contains(&due.rule)
+    }
+
+    /// STATUS said what it cannot say.
+    pub(crate) fn broken_status(&self, reported: State, event: usize) -> Hypothesis {
+        let mut h = self.clone();
+        if let (Some(tcb), false) = (h.conn.tcb_mut(), matches!(reported, State::Closed | State::Listen | State::SynSent)) {
+            tcb.state = reported;
+        } else if reported == State::Closed {
+            h = h.gone(Ended::Normally);
+        }
+        let Blame { rule, state, .. } = self.blame_last(event, "status", REPORT);
+        h.blame = Some(Blame { rule, level: Level::Spec, state, event, cause: Some(self.last.event), kind: "status", surprise: REPORT });
+        h
+    }
+
+    /// RECEIVE returned what it cannot return.
+    pub(crate) fn broken_recv(&self, result: &CallResult, event: usize) -> Hypothesis {
+        let mut h = self.clone();
+        let rule = self.recv_rule(result);
+        if let CallResult::Data(d) = result {
+            h.user.read += u32::try_from(d.len()).unwrap_or(0);
+        }
+        let state = self.conn.state(false);
+        h.blame = Some(Blame { rule, level: Level::Must, state, event, cause: Some(self.last.event), kind: "receive", surprise: REPORT });
+        h
+    }
+
+    fn blame_last(&self, event: usize, kind: &'static str, surprise: u8) -> Blame {
+        Blame { rule: self.last.rule, level: Level::Spec, state: self.last.state, event, cause: Some(self.last.event), kind, surprise }
+    }
+}

@@ -1,0 +1,449 @@
+//! Whether one explanation permits a segment that the stack sent, and what becomes of the explanation when it does.
+
+use crate::api::Micros;
+use crate::catalogue::{Level, RuleId};
+use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
+use crate::profile::{Profile, SECOND};
+use crate::rules;
+use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::{Conn, SynSent, Tcb};
+
+/// What an emission is judged against besides the explanation.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) segment: &'a Segment,
+    pub(crate) from: Micros,
+    pub(crate) at: Micros,
+    pub(crate) event: usize,
+    pub(crate) profile: &'a Profile,
+    /// What the user wrote.
+    pub(crate) written: &'a [u8],
+}
+
+/// Why a permitted segment is permitted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Licence {
+    /// The rule.
+    pub rule: RuleId,
+    /// Whether the segment was owed; otherwise a MAY permits it.
+    pub demanded: bool,
+}
+
+/// Why an explanation does not permit a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Misfit {
+    pub(crate) rule: RuleId,
+    pub(crate) level: Level,
+    pub(crate) kind: &'static str,
+    pub(crate) cause: Option<usize>,
+    /// How near it came: an owed segment with a wrong field ranks before a segment that nothing asked for.
+    pub(crate) surprise: u8,
+}
+
+impl Misfit {
+    fn new(rule: RuleId, kind: &'static str, surprise: u8) -> Misfit {
+        Misfit { rule, level: Level::Spec, kind, cause: None, surprise }
+    }
+
+    fn garbled(due: Due, kind: &'static str) -> Misfit {
+        Misfit { rule: due.rule, level: Level::Spec, kind, cause: Some(due.cause), surprise: GARBLED }
+    }
+
+    /// Nothing asked for it: what the last event demanded was something else, or silence.
+    fn uncalled(h: &Hypothesis, kind: &'static str) -> Misfit {
+        Misfit { rule: h.last.rule, level: Level::Spec, kind, cause: Some(h.last.event), surprise: UNCALLED }
+    }
+}
+
+/// Surprise of an owed segment with one wrong field.
+pub(crate) const GARBLED: u8 = 5;
+/// Surprise of a segment that breaks a rule of its own.
+pub(crate) const BREAKS: u8 = 6;
+/// Surprise of a segment that nothing asked for.
+pub(crate) const UNCALLED: u8 = 8;
+
+impl Hypothesis {
+    /// Judges a segment; on success the explanation has moved on.
+    pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        if sent.segment.is_rst() {
+            return self.emit_reset(sent);
+        }
+        match (&self.conn, sent.segment.is_syn()) {
+            (Conn::Absent, true) if !sent.segment.is_ack() => self.emit_first_syn(sent),
+            (Conn::Absent, _) => Err(self.nearest_to(sent.segment)),
+            (Conn::SynSent(_), true) => self.emit_syn_again(sent),
+            (Conn::SynSent(_), false) => Err(self.nearest_to(sent.segment)),
+            (Conn::Open(_), true) => self.emit_syn_ack(sent),
+            (Conn::Open(_), false) => self.emit_ordinary(sent),
+        }
+    }
+
+    /// The misfit of a segment that is of another kind than whatever is owed.
+    fn nearest_to(&self, segment: &Segment) -> Misfit {
+        let kind = if segment.is_syn() { "syn" } else { "segment" };
+        let owed = self.dues.resets.first().map(|(_, d)| *d).or(self.dues.syn).filter(|d| !d.optional);
+        owed.map_or_else(|| Misfit::uncalled(self, kind), |due| Misfit::garbled(due, "flags"))
+    }
+
+    fn emit_reset(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let matches = |due: &ResetDue| match *due {
+            ResetDue::Form(form) => {
+                let wanted = form.segment();
+                let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;
+                (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL) && seg.seq == wanted.seq && same_ack && seg.payload.is_empty()
+            }
+            ResetDue::Abort(low, high) => !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high),
+        };
+        if let Some(i) = self.dues.resets.iter().position(|(d, _)| matches(d)) {
+            let (_, due) = self.dues.resets.remove(i);
+            return Ok(Licence { rule: due.rule, demanded: !due.optional });
+        }
+        let near = self.dues.resets.iter().map(|(_, d)| *d).find(|d| !d.optional);
+        if let Some(due) = near {
+            return Err(Misfit::garbled(due, "reset-fields"));
+        }
+        let owed = self.dues.syn.or(self.dues.ack).filter(|d| !d.optional);
+        Err(owed.map_or_else(|| Misfit::uncalled(self, "reset"), |due| Misfit::garbled(due, "flags")))
+    }
+
+    fn emit_first_syn(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let Some(due) = self.dues.syn.take() else { return Err(Misfit::uncalled(self, "syn")) };
+        if (seg.flags & Flags::CONTROL) != Flags::SYN {
+            return Err(Misfit::garbled(due, "flags"));
+        }
+        self.conn = Conn::SynSent(SynSent {
+            iss: seg.seq,
+            snd_nxt: seg.end(),
+            rcv_wnd: u32::from(seg.window),
+            offered_scale: seg.window_scale(),
+            closing: false,
+        });
+        self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
+        self.iss_unseen = false;
+        self.sent_head(sent);
+        Ok(Licence { rule: due.rule, demanded: true })
+    }
+
+    fn emit_syn_again(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let Conn::SynSent(c) = &self.conn else { return Err(Misfit::uncalled(self, "syn")) };
+        if (sent.segment.flags & Flags::CONTROL) != Flags::SYN {
+            return Err(self.nearest_to(sent.segment));
+        }
+        if sent.segment.seq != c.iss {
+            return Err(Misfit::new(rules::RETRANSMISSION_TIMEOUT, "seq", BREAKS));
+        }
+        self.timed_out(sent, sent.profile.linear_syn_timeouts)
+    }
+
+    fn emit_syn_ack(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let due = self.dues.syn;
+        let misfit = |h: &Hypothesis, kind| due.map_or_else(|| Misfit::uncalled(h, kind), |d| Misfit::garbled(d, kind));
+        let Some(tcb) = self.conn.tcb() else { return Err(misfit(self, "syn")) };
+        if (seg.flags & Flags::CONTROL) != (Flags::SYN | Flags::ACK) {
+            return Err(misfit(self, "flags"));
+        }
+        let answering = tcb.state == State::SynReceived || tcb.snd_una == tcb.iss;
+        if !answering {
+            return Err(Misfit::uncalled(self, "syn-ack"));
+        }
+        if !self.iss_unseen && seg.seq != tcb.iss {
+            return Err(misfit(self, "seq"));
+        }
+        if seg.ack != tcb.rcv_nxt {
+            return Err(misfit(self, "ack"));
+        }
+        if !seg.payload.is_empty() {
+            return Err(misfit(self, "length"));
+        }
+        let first = self.iss_unseen;
+        if let Some(tcb) = self.conn.tcb_mut() {
+            if first {
+                tcb.iss = seg.seq;
+                tcb.snd_una = seg.seq;
+                tcb.snd_nxt = seg.seq + 1;
+                tcb.snd_wl2 = seg.seq;
+                match seg.window_scale() {
+                    Some(own) if tcb.rcv_scale > 0 => tcb.rcv_scale = own.min(14),
+                    _ => (tcb.rcv_scale, tcb.snd_scale) = (0, 0),
+                }
+                tcb.rcv_right = tcb.rcv_nxt + u32::from(seg.window);
+                tcb.rcv_room = tcb.rcv_right;
+                self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
+                self.clocks.snd_right_max = tcb.snd_right();
+                self.iss_unseen = false;
+            }
+        }
+        self.dues.ack = None;
+        self.dues.ack_soon = None;
+        if let Some(due) = self.dues.syn.take() {
+            self.sent_head(sent);
+            return Ok(Licence { rule: due.rule, demanded: !due.optional });
+        }
+        self.timed_out(sent, sent.profile.linear_syn_timeouts)
+    }
+
+    /// Every other segment of an open connection.
+    fn emit_ordinary(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
+        if self.iss_unseen {
+            return Err(self.nearest_to(seg));
+        }
+        if !seg.is_ack() {
+            return Err(self.dues.ack.map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
+        }
+        let floor = if self.clocks.floor_at == sent.at || self.clocks.floor_at >= sent.from { self.clocks.ack_floor } else { tcb.rcv_nxt };
+        if seg.ack.gt(tcb.rcv_nxt) || seg.ack.lt(floor) {
+            let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
+            return Err(self.dues.ack.map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
+        }
+        let current = seg.ack == tcb.rcv_nxt;
+        let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
+        self.advertise(sent);
+        if current {
+            self.dues.ack = None;
+            self.dues.ack_soon = None;
+            self.clocks.full_unacked = 0;
+        }
+        Ok(licence)
+    }
+
+    fn emit_bare_ack(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
+        // A stack that goes back after a time-out, or whose peer shrank the window, may show a lower SND.NXT.
+        let rewound = self.clocks.resend_below.is_some() || tcb.snd_right().lt(tcb.snd_nxt) || self.clocks.timeouts > 0;
+        let in_place = seg.seq == tcb.snd_nxt || (rewound && seg.seq.ge(tcb.snd_una) && seg.seq.le(tcb.snd_nxt));
+        if !in_place {
+            if let Some(licence) = self.probe(sent) {
+                return Ok(licence);
+            }
+            let wrong = Misfit::new(rules::SYNC_UNACCEPTABLE, "seq", BREAKS);
+            return Err(self.dues.ack.map_or(wrong, |d| Misfit::garbled(d, "seq")));
+        }
+        let due = self.dues.ack.or(self.dues.ack_soon);
+        if let Some(due) = due {
+            self.credits = self.credits.saturating_sub(1);
+            self.note_challenge(sent.at);
+            return Ok(Licence { rule: due.rule, demanded: true });
+        }
+        if self.credits > 0 && sent.from <= self.credits_until {
+            self.credits -= 1;
+            self.note_challenge(sent.at);
+            return Ok(Licence { rule: self.last.rule, demanded: false });
+        }
+        let edge = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
+        if self.may_update && edge.gt(tcb.rcv_right) {
+            self.may_update = false;
+            return Ok(Licence { rule: rules::RECEIVE, demanded: false });
+        }
+        let level = Level::Must;
+        Err(Misfit { rule: rules::ONE_ACK_EACH, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
+    }
+
+    fn note_challenge(&mut self, at: Micros) {
+        self.clocks.last_challenge = Some(at);
+    }
+
+    /// A zero-window probe or a keep-alive: an octet or none, just below what the peer expects.
+    fn probe(&mut self, sent: &Sent<'_>) -> Option<Licence> {
+        let seg = sent.segment;
+        let tcb = self.conn.tcb()?;
+        if seg.len() > 1 {
+            return None;
+        }
+        let queued = self.stream_end().gt(tcb.snd_nxt) || tcb.snd_una != tcb.snd_nxt;
+        let probes_window = tcb.snd_wnd == 0 && queued && (seg.seq == tcb.snd_una - 1 || seg.seq == tcb.snd_una || seg.seq == tcb.snd_nxt);
+        if probes_window {
+            if sent.at < self.clocks.progress_since.min(self.clocks.head_sent.0) + sent.profile.rto_min {
+                return None;
+            }
+            self.clocks.progress_since = sent.at;
+            self.clocks.rto_since = sent.at;
+            self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
+            return Some(Licence { rule: rules::PROBE, demanded: false });
+        }
+        let keeps_alive = seg.seq == tcb.snd_nxt - 1 && tcb.snd_una == tcb.snd_nxt;
+        (keeps_alive && self.user.keepalive).then_some(Licence { rule: rules::KEEPALIVE_OFF, demanded: false })
+    }
+
+    fn emit_text(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb().cloned() else { return Err(self.nearest_to(seg)) };
+        let close_rule = close_rule(tcb.state);
+        if tcb.state == State::SynReceived && !(tcb.closing && seg.is_fin()) {
+            return Err(Misfit::new(rules::SEND, "before-established", BREAKS));
+        }
+        if tcb.snd_wnd == 0 && seg.payload.len() == 1 {
+            if let Some(licence) = self.probe(sent) {
+                if seg.seq.ge(self.conn.tcb().map_or(seg.seq, |t| t.snd_nxt)) {
+                    self.octets(sent)?;
+                    self.moved_on(sent);
+                }
+                return Ok(licence);
+            }
+        }
+        if seg.seq == tcb.snd_una - 1 || (seg.end() == tcb.snd_una && seg.payload.len() == 1) {
+            if let Some(licence) = self.probe(sent) {
+                return Ok(licence);
+            }
+        }
+        self.octets(sent)?;
+        if seg.is_fin() && (!self.user.closed || seg.text_end() != self.stream_end()) {
+            return Err(Misfit::new(close_rule, "fin", BREAKS));
+        }
+        if seg.payload.len() > usize::from(tcb.snd_mss) {
+            let rule = if tcb.mss_stated { rules::MSS_OBEYED } else { rules::MSS_DEFAULT };
+            return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "length", BREAKS) });
+        }
+        if seg.seq.gt(tcb.snd_nxt) {
+            return Err(Misfit::new(rules::SEND, "gap", BREAKS));
+        }
+        if seg.seq.lt(tcb.snd_una) && seg.end().le(tcb.snd_una) {
+            return Err(Misfit::new(rules::RETRANSMISSION_TIMEOUT, "acknowledged-octets", BREAKS));
+        }
+        let new = seg.end().gt(tcb.snd_nxt);
+        if new && seg.text_end().gt(tcb.snd_right()) && !seg.payload.is_empty() {
+            let shrunk = seg.text_end().le(self.clocks.snd_right_max);
+            let (rule, level) = if shrunk { (rules::WINDOW_SHRUNK, Level::Should) } else { (rules::WINDOW_BEYOND, Level::Must) };
+            return Err(Misfit { level, ..Misfit::new(rule, "beyond-window", BREAKS) });
+        }
+        if seg.seq != tcb.snd_nxt {
+            let licence = self.retransmission(sent)?;
+            if new {
+                self.moved_on(sent);
+            }
+            return Ok(licence);
+        }
+        self.moved_on(sent);
+        let rule = if seg.is_fin() { close_rule } else { rules::SEND };
+        Ok(Licence { rule, demanded: true })
+    }
+
+    /// The octets are those that the user wrote, each at its place.
+    fn octets(&self, sent: &Sent<'_>) -> Result<(), Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        let offset = seg.seq.offset_from(tcb.iss + 1);
+        let range = usize::try_from(offset).ok().map(|from| from..from + seg.payload.len());
+        let written = &sent.written[..(self.user.written as usize).min(sent.written.len())];
+        match range.and_then(|r| written.get(r)) {
+            Some(octets) if octets == seg.payload => Ok(()),
+            _ if seg.payload.is_empty() => Ok(()),
+            _ => Err(Misfit::new(rules::SEND, "octets", BREAKS)),
+        }
+    }
+
+    /// New octets left.
+    fn moved_on(&mut self, sent: &Sent<'_>) {
+        let idle = !self.outstanding();
+        if idle {
+            self.sent_head(sent);
+        }
+        self.clocks.progress_since = sent.at;
+        if let Some(tcb) = self.conn.tcb_mut() {
+            tcb.snd_nxt = tcb.snd_nxt.max(sent.segment.end());
+            if sent.segment.is_fin() {
+                tcb.fin_sent = Some(sent.segment.text_end());
+            }
+        }
+    }
+
+    /// Octets that were sent before leave again: under the time-out's licence, that of three duplicate ACKs, or as part of a recovery.
+    fn retransmission(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
+        let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
+        if let Some((resent, below)) = self.clocks.resend_below {
+            if seg.seq.ge(resent) && seg.seq.lt(below) {
+                self.clocks.resend_below = Some((seg.end(), below));
+                self.clocks.rto_since = sent.at;
+                return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
+            }
+        }
+        if self.clocks.duplicate_acks >= 3 || self.clocks.sacked {
+            self.clocks.resend_below = Some((seg.end(), nxt));
+            self.clocks.rto_since = sent.at;
+            return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
+        }
+        let licence = self.timed_out(sent, 0)?;
+        let _ = una;
+        self.clocks.resend_below = Some((seg.end(), nxt));
+        Ok(licence)
+    }
+
+    /// The retransmission timer fired: not too early, and backing off.
+    fn timed_out(&mut self, sent: &Sent<'_>, linear: u8) -> Result<Licence, Misfit> {
+        let gap_most = sent.at.saturating_sub(self.clocks.head_sent.0);
+        let clock = 20_000;
+        let early = |rule, level| Misfit { level, ..Misfit::new(rule, "early", BREAKS) };
+        if gap_most + clock < sent.profile.rto_min {
+            return Err(early(rules::RTO_TOO_EARLY, Level::Must));
+        }
+        let doubled = self.clocks.last_gap + self.clocks.last_gap / 2;
+        let flat_allowed = self.clocks.timeouts <= linear || self.clocks.last_gap >= 55 * SECOND;
+        if self.clocks.timeouts >= 1 && gap_most + clock < doubled && !flat_allowed {
+            return Err(early(rules::RTO_BACKOFF, Level::Must));
+        }
+        if gap_most + clock < SECOND {
+            self.departs = self.departs.or(Some((rules::RTO_MINIMUM, sent.event)));
+        }
+        self.clocks.last_gap = gap_most;
+        self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
+        self.clocks.backoff = self.clocks.backoff.max(self.clocks.timeouts);
+        let since = self.clocks.unanswered_since;
+        self.sent_head(sent);
+        self.clocks.unanswered_since = since;
+        Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
+    }
+
+    /// The octet at SND.UNA left now.
+    fn sent_head(&mut self, sent: &Sent<'_>) {
+        self.clocks.head_sent = (sent.from, sent.at);
+        self.clocks.rto_since = sent.at;
+        self.clocks.unanswered_since = sent.from;
+    }
+
+    /// The window that a segment advertises.
+    fn advertise(&mut self, sent: &Sent<'_>) {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb_mut() else { return };
+        let right = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
+        let granule = (1 << tcb.rcv_scale) - 1;
+        if (right + granule).lt(tcb.rcv_right) {
+            self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
+        }
+        if right.ge(tcb.rcv_right) || (right + granule).lt(tcb.rcv_right) {
+            tcb.rcv_right = right.max(tcb.rcv_nxt);
+        }
+        let read_to = tcb.irs + 1 + self.user.read;
+        self.clocks.capacity = self.clocks.capacity.max((right + granule).since(read_to).min(1 << 30));
+        tcb.rcv_room = tcb.rcv_right.max(read_to + self.clocks.capacity);
+    }
+}
+
+/// The rule by which a FIN leaves in this state.
+fn close_rule(state: State) -> RuleId {
+    match state {
+        State::CloseWait | State::LastAck => rules::CLOSE_CLOSE_WAIT,
+        State::SynReceived => rules::CLOSE_SYN_RECEIVED,
+        State::Closed
+        | State::Listen
+        | State::SynSent
+        | State::Established
+        | State::FinWait1
+        | State::FinWait2
+        | State::Closing
+        | State::TimeWait => rules::CLOSE_ESTABLISHED,
+    }
+}
+
+/// The number after the last octet of text that the peer can have delivered so far.
+pub(crate) fn readable_end(tcb: &Tcb) -> Seq {
+    if tcb.fin_taken() { tcb.rcv_nxt - 1 } else { tcb.rcv_nxt }
+}

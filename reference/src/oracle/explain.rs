@@ -1,0 +1,125 @@
+//! Findings in words: what was seen, and what would have been allowed.
+
+use crate::catalogue::Level;
+use crate::finding::{Class, Finding};
+use crate::oracle::connection::{Context, Entry};
+use crate::oracle::hypothesis::{Blame, Hypothesis, ResetDue};
+use crate::profile::Profile;
+use crate::relation::ResetForm;
+use crate::segment::{Segment, Tuple};
+use crate::seq::Seq;
+use crate::tcb::Conn;
+use crate::trace::{Event, What};
+
+/// The finding for an assumed fault; `before` are the permitted explanations just before it showed.
+pub(crate) fn finding(tuple: Tuple, blame: &Blame, before: &[Hypothesis], entry: Entry, context: &Context<'_>) -> Finding {
+    let event = &context.trace.events[entry.event];
+    let level = blame.rule.entry().map_or(blame.level, |r| if r.level == Level::Explains { blame.level } else { r.level });
+    // A rule of section 3.10 whose wording is "should" is a SHOULD; a MAY or a SHOULD whose other branch is binding is judged by that.
+    let level = match (level, blame.level) {
+        (_, Level::Should) => Level::Should,
+        (Level::May | Level::Should | Level::Explains, Level::Spec | Level::Must) => blame.level,
+        (level, _) => level,
+    };
+    let mut allowed: Vec<String> = before.iter().flat_map(|h| allowed(h, context.profile)).collect();
+    allowed.dedup();
+    let mut unique: Vec<String> = Vec::new();
+    for a in allowed {
+        if !unique.contains(&a) {
+            unique.push(a);
+        }
+    }
+    Finding {
+        rule: blame.rule,
+        class: Class::of(level),
+        state: blame.state,
+        tuple: Some(tuple),
+        event: entry.event,
+        cause: blame.cause.or((blame.event != entry.event).then_some(blame.event)).filter(|&c| c != usize::MAX),
+        at: event.at,
+        kind: blame.kind,
+        seen: seen(event, before.first()),
+        allowed: unique,
+    }
+}
+
+/// What an event showed.
+pub(crate) fn seen(event: &Event, h: Option<&Hypothesis>) -> String {
+    match &event.what {
+        What::Emit { segment, .. } => format!("the stack sent {}", relative(segment, h)),
+        What::Quiet | What::Stall => "nothing was sent".to_owned(),
+        What::Call { call, result } => format!("{call:?} returned {result:?}"),
+        What::Arrive { .. } => "a segment arrived".to_owned(),
+    }
+}
+
+fn relative(segment: &Segment, h: Option<&Hypothesis>) -> String {
+    let (iss, irs) = bases(h);
+    let mut text = format!("<SEQ={}>", name(segment.seq, iss, "ISS"));
+    if segment.is_ack() {
+        text += &format!("<ACK={}>", name(segment.ack, irs, "IRS"));
+    }
+    text += &format!("<CTL={}>", segment.flags);
+    if !segment.payload.is_empty() {
+        text += &format!(" with {} octets of text", segment.payload.len());
+    }
+    text
+}
+
+fn bases(h: Option<&Hypothesis>) -> (Option<Seq>, Option<Seq>) {
+    match h.map(|h| &h.conn) {
+        Some(Conn::Open(t)) => (Some(t.iss), Some(t.irs)),
+        Some(Conn::SynSent(c)) => (Some(c.iss), None),
+        Some(Conn::Absent) | None => (None, None),
+    }
+}
+
+fn name(seq: Seq, base: Option<Seq>, word: &str) -> String {
+    let near = base.map(|b| seq.offset_from(b)).filter(|d| d.unsigned_abs() < 1 << 24);
+    match near {
+        Some(0) => word.to_owned(),
+        Some(d) => format!("{word}{d:+}"),
+        None => seq.to_string(),
+    }
+}
+
+/// What one explanation would have allowed, a line each.
+fn allowed(h: &Hypothesis, profile: &Profile) -> Vec<String> {
+    let (iss, irs) = bases(Some(h));
+    let mut lines = Vec::new();
+    for (reset, due) in &h.dues.resets {
+        let form = match reset {
+            ResetDue::Form(ResetForm::Bare(seq)) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
+            ResetDue::Form(ResetForm::WithAck(ack)) => format!("<SEQ=0><ACK={}><CTL=RST,ACK>", name(*ack, irs, "IRS")),
+            ResetDue::Abort(_, seq) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
+        };
+        lines.push(format!("{form} by {}", due.rule));
+    }
+    if let Some(due) = h.dues.syn {
+        let form = match &h.conn {
+            Conn::Open(t) => format!("<SEQ=ISS><ACK={}><CTL=SYN,ACK>", name(t.rcv_nxt, irs, "IRS")),
+            Conn::Absent | Conn::SynSent(_) => "<SEQ=ISS><CTL=SYN>".to_owned(),
+        };
+        lines.push(format!("{form} by {}", due.rule));
+    }
+    if let Conn::Open(t) = &h.conn {
+        let ack = format!("<SEQ={}><ACK={}><CTL=ACK>", name(t.snd_nxt, iss, "ISS"), name(t.rcv_nxt, irs, "IRS"));
+        if let Some(due) = h.dues.ack.or(h.dues.ack_soon) {
+            lines.push(format!("{ack}, or a segment that carries it, by {}", due.rule));
+        } else if h.credits > 0 {
+            lines.push(format!("{ack}, once"));
+        }
+    }
+    if let Some(due) = h.own_accord(profile) {
+        lines.push(format!("what {} asks for, by {:.3} s", due.rule, seconds(due.deadline)));
+    }
+    if lines.is_empty() {
+        lines.push(format!("silence ({})", h.last.rule));
+    }
+    lines
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a time for people to read")]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

@@ -1,0 +1,387 @@
+//! A host: listeners, sockets, and the connections of each 4-tuple.
+
+use std::collections::HashMap;
+
+use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
+use crate::catalogue::{Level, RuleId};
+use crate::finding::{Class, Finding};
+use crate::oracle::connection::{Connection, Context, Entry, Kind, entry_of_call};
+use crate::oracle::emission::Licence;
+use crate::profile::Profile;
+use crate::rules;
+use crate::segment::{Flags, Segment, Tuple};
+use crate::state::State;
+use crate::tcb::{DEFAULT_MSS_V4, DEFAULT_MSS_V6};
+use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
+
+/// Judges a trace against RFC 9293. Feed it the same growing trace again and again: [`Oracle::read`] judges what is new.
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    profile: Profile,
+    next: usize,
+    sockets: HashMap<SocketId, Socket>,
+    connections: HashMap<Tuple, Connection>,
+    /// Connects whose 4-tuple shows with their SYN: local and remote port, family, socket, event.
+    connecting: Vec<(u16, u16, Family, SocketId, usize)>,
+    findings: Vec<Finding>,
+    licences: HashMap<usize, Licence>,
+    last_arrival: HashMap<Tuple, (RuleId, usize)>,
+    stats: Stats,
+    now: Micros,
+}
+
+/// What a socket stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Socket {
+    Listener { port: u16, family: Family, backlog: u16, open: bool },
+    Connection(Tuple),
+    /// Its connection is not known.
+    Unknown,
+}
+
+/// How much was judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Segments of the stack that were judged.
+    pub judged: u64,
+    /// Segments of the stack that could not be judged.
+    pub unjudged: u64,
+    /// Most explanations that were held at a time.
+    pub most_hypotheses: usize,
+}
+
+impl Oracle {
+    /// An oracle for a stack with this profile.
+    #[must_use]
+    pub fn new(profile: Profile) -> Oracle {
+        Oracle {
+            profile,
+            next: 0,
+            sockets: HashMap::new(),
+            connections: HashMap::new(),
+            connecting: Vec::new(),
+            findings: Vec::new(),
+            licences: HashMap::new(),
+            last_arrival: HashMap::new(),
+            stats: Stats::default(),
+            now: 0,
+        }
+    }
+
+    /// Judges the events of `trace` that were not read yet.
+    pub fn read(&mut self, trace: &Trace) {
+        while let Some(event) = trace.events.get(self.next) {
+            self.event(self.next, event, trace);
+            self.next += 1;
+        }
+    }
+
+    /// Every finding so far, in the order in which they showed.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How much was judged so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Why the segment at this index of the trace is permitted; `None` where it is not, or is not a segment of the stack.
+    #[must_use]
+    pub fn licence(&self, event: usize) -> Option<Licence> {
+        self.licences.get(&event).copied()
+    }
+
+    /// The states that a connection can be in.
+    #[must_use]
+    pub fn states(&self, tuple: &Tuple) -> Vec<State> {
+        let listening = self.listening(tuple);
+        let mut states: Vec<State> =
+            self.connections.get(tuple).map(|c| c.hypotheses.iter().map(|h| h.conn.state(listening)).collect()).unwrap_or_default();
+        states.sort_unstable();
+        states.dedup();
+        states
+    }
+
+    /// Why a connection is not judged any more, if any is.
+    #[must_use]
+    pub fn inconclusive(&self) -> Option<&'static str> {
+        self.connections.values().find_map(|c| c.unjudged)
+    }
+
+    /// The earliest time at which something that is owed becomes overdue; nothing before it can be a finding of silence.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Micros> {
+        let deadlines = self.connections.values().filter(|c| c.unjudged.is_none()).flat_map(|c| &c.hypotheses);
+        deadlines.map(|h| h.deadline(&self.profile)).min().filter(|&t| t != Micros::MAX)
+    }
+
+    fn event(&mut self, index: usize, event: &Event, trace: &Trace) {
+        self.now = event.at;
+        match &event.what {
+            What::Arrive { tuple, arrival } => self.arrive(index, *tuple, arrival, trace),
+            What::Emit { tuple, segment, defects } => self.emit(index, *tuple, segment, defects, trace),
+            What::Call { call, result } => self.call(index, call, result, trace),
+            What::Quiet => self.each(index, Kind::Quiet, trace, |_| true),
+            What::Stall => self.stalled(),
+        }
+    }
+
+    fn stalled(&mut self) {
+        for c in self.connections.values_mut() {
+            c.unjudged = c.unjudged.or(Some("the harness did not watch"));
+        }
+    }
+
+    fn arrive(&mut self, index: usize, tuple: Tuple, arrival: &Arrival, trace: &Trace) {
+        if let Arrival::Segment(segment) = arrival {
+            if tuple.is_not_unicast() {
+                let rule = if segment.is_syn() { rules::NOT_UNICAST_TO } else { rules::NOT_UNICAST_ANY };
+                self.last_arrival.insert(tuple, (rule, index));
+                return;
+            }
+            let listening = self.listening(&tuple);
+            let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
+            if segment.is_syn() {
+                c.received.last_irs = Some(segment.seq);
+            }
+            c.received.add(segment.text_start(), &segment.payload);
+            self.judge(tuple, Entry { event: index, kind: Kind::Arrive { listening } }, trace);
+        } else if let Arrival::Discarded(reason) = arrival {
+            let rule = match reason {
+                Malformed::BadChecksum => rules::CHECKSUM_RECEIVED,
+                Malformed::DataOffset | Malformed::Truncated | Malformed::Fragment => rules::DATA_OFFSET,
+            };
+            self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
+            self.judge(tuple, Entry { event: index, kind: Kind::Discarded(rule) }, trace);
+        }
+    }
+
+    fn emit(&mut self, index: usize, tuple: Tuple, segment: &Segment, defects: &[WireDefect], trace: &Trace) {
+        for defect in defects {
+            let (rule, kind) = match defect {
+                WireDefect::BadChecksum => (rules::CHECKSUM_SENT, "checksum"),
+                WireDefect::ReservedBits => (rules::RESERVED_BITS, "reserved-bits"),
+                WireDefect::OptionLength => (rules::OPTION_LENGTH, "option-length"),
+                WireDefect::OptionPadding => (rules::OPTION_PADDING, "option-padding"),
+            };
+            self.find(rule, kind, tuple, index, trace, "a well-formed header");
+        }
+        if segment.mss().is_some() && !segment.is_syn() {
+            self.find(rules::MSS_ONLY_ON_SYN, "mss", tuple, index, trace, "no MSS option outside a SYN");
+        }
+        if let Some(&(rule, _)) = self.last_arrival.get(&tuple).filter(|_| tuple.is_not_unicast()) {
+            self.find(rule, "reply", tuple, index, trace, "silence");
+            self.stats.judged += 1;
+            return;
+        }
+        self.adopt_connect(tuple, segment, trace);
+        if !self.connections.contains_key(&tuple) {
+            self.connections.insert(tuple, Connection::new(tuple));
+        }
+        self.judge(tuple, Entry { event: index, kind: Kind::Emit }, trace);
+    }
+
+    /// A SYN that an active OPEN owes shows the 4-tuple.
+    fn adopt_connect(&mut self, tuple: Tuple, segment: &Segment, trace: &Trace) {
+        if (segment.flags & Flags::CONTROL) != Flags::SYN {
+            return;
+        }
+        let matches = |(local, remote, family, _, _): &(u16, u16, Family, SocketId, usize)| {
+            *local == tuple.local.port() && *remote == tuple.remote.port() && (*family == Family::V4) == tuple.local.is_ipv4()
+        };
+        if let Some(i) = self.connecting.iter().position(matches) {
+            let (_, _, _, socket, event) = self.connecting.remove(i);
+            self.sockets.insert(socket, Socket::Connection(tuple));
+            let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
+            c.accepted = true;
+            self.judge(tuple, Entry { event, kind: Kind::Opening }, trace);
+        }
+    }
+
+    fn find(&mut self, rule: RuleId, kind: &'static str, tuple: Tuple, event: usize, trace: &Trace, allowed: &str) {
+        let state = self.states(&tuple).first().copied().unwrap_or(State::Closed);
+        let level = rule.entry().map_or(Level::Spec, |r| r.level);
+        self.findings.push(Finding {
+            rule,
+            class: Class::of(level),
+            state,
+            tuple: Some(tuple),
+            event,
+            cause: None,
+            at: trace.events[event].at,
+            kind,
+            seen: crate::oracle::explain::seen(&trace.events[event], None),
+            allowed: vec![allowed.to_owned()],
+        });
+    }
+
+    fn call(&mut self, index: usize, call: &Call, result: &CallResult, trace: &Trace) {
+        match (call, result) {
+            (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
+                self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });
+            }
+            (Call::Connect { port, remote_port, family }, CallResult::Socket(socket)) => {
+                self.sockets.insert(*socket, Socket::Unknown);
+                self.connecting.push((*port, *remote_port, *family, *socket, index));
+            }
+            (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
+            (Call::Send { socket, data, .. }, CallResult::Count(n)) => {
+                if let Some(tuple) = self.tuple_of(*socket) {
+                    let taken = &data[..(*n as usize).min(data.len())];
+                    if let Some(c) = self.connections.get_mut(&tuple) {
+                        let stream = c.hypotheses.iter().map(|h| h.user.stream).max().unwrap_or(0);
+                        c.written.resize_with(c.written.len().max(stream + 1), Vec::new);
+                        c.written[stream].extend_from_slice(taken);
+                    }
+                    self.judge(tuple, Entry { event: index, kind: Kind::Wrote(*n) }, trace);
+                }
+            }
+            (
+                Call::Recv { socket, .. }
+                | Call::Send { socket, .. }
+                | Call::Shutdown { socket, .. }
+                | Call::Close { socket }
+                | Call::Abort { socket }
+                | Call::Set { socket, .. }
+                | Call::State { socket },
+                _,
+            ) => self.socket_call(index, *socket, call, result, trace),
+            _ => {}
+        }
+    }
+
+    fn socket_call(&mut self, index: usize, socket: SocketId, call: &Call, result: &CallResult, trace: &Trace) {
+        match self.sockets.get(&socket).copied() {
+            Some(Socket::Connection(tuple)) => {
+                if let Some(kind) = entry_of_call(call, result) {
+                    self.judge(tuple, Entry { event: index, kind }, trace);
+                }
+            }
+            Some(Socket::Listener { port, family, backlog, open: true }) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
+                self.sockets.insert(socket, Socket::Listener { port, family, backlog, open: false });
+                let of_listener = |c: &Connection| {
+                    !c.accepted && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4()
+                };
+                self.each(index, Kind::ListenerGone, trace, of_listener);
+            }
+            Some(Socket::Unknown) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
+                self.connecting.retain(|c| c.3 != socket);
+            }
+            _ => {}
+        }
+    }
+
+    /// `accept` gives connections in the order in which they were established, or the one whose peer the target tells.
+    fn accept(&mut self, index: usize, listener: SocketId, result: &CallResult, trace: &Trace) {
+        let Some(Socket::Listener { port, family, .. }) = self.sockets.get(&listener).copied() else { return };
+        let waiting = |c: &&Connection| {
+            !c.accepted && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4()
+        };
+        let (socket, peer) = match result {
+            CallResult::Accepted { socket, peer } => (*socket, *peer),
+            CallResult::Socket(socket) => (*socket, None),
+            CallResult::Error(CallError::WouldBlock) => {
+                let certain = |c: &&Connection| {
+                    let ready = |h: &crate::oracle::hypothesis::Hypothesis| {
+                        h.user.established && h.user.ended.is_none() && h.conn.tcb().is_some_and(|t| t.state == State::Established)
+                    };
+                    c.unjudged.is_none() && c.hypotheses.iter().all(ready)
+                };
+                if let Some(tuple) = self.connections.values().filter(waiting).find(certain).map(|c| c.tuple) {
+                    self.find(rules::SYN_RECEIVED_ACK_ACCEPTABLE, "accept", tuple, index, trace, "the established connection");
+                    if let Some(c) = self.connections.get_mut(&tuple) {
+                        c.accepted = true;
+                    }
+                }
+                return;
+            }
+            _ => return,
+        };
+        let chosen = match peer {
+            Some(remote) => self.connections.values().filter(waiting).find(|c| c.tuple.remote == remote).map(|c| c.tuple),
+            None => {
+                let order = |c: &&Connection| (c.established_at.unwrap_or(usize::MAX), c.hypotheses.iter().all(|h| !h.user.established));
+                self.connections.values().filter(waiting).filter(|c| c.hypotheses.iter().any(|h| h.user.established)).min_by_key(order).map(|c| c.tuple)
+            }
+        };
+        let Some(tuple) = chosen else {
+            self.sockets.insert(socket, Socket::Unknown);
+            return;
+        };
+        self.sockets.insert(socket, Socket::Connection(tuple));
+        if let Some(c) = self.connections.get_mut(&tuple) {
+            c.accepted = true;
+            if c.hypotheses.iter().any(|h| h.user.established) {
+                c.hypotheses.retain(|h| h.user.established);
+            }
+        }
+        self.judge(tuple, Entry { event: index, kind: Kind::Accepted }, trace);
+    }
+
+    fn tuple_of(&self, socket: SocketId) -> Option<Tuple> {
+        if let Some(Socket::Connection(tuple)) = self.sockets.get(&socket) { Some(*tuple) } else { None }
+    }
+
+    fn listening(&self, tuple: &Tuple) -> bool {
+        self.sockets.values().any(|s| match *s {
+            Socket::Listener { port, family, open, .. } => open && port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4(),
+            Socket::Connection(_) | Socket::Unknown => false,
+        })
+    }
+
+    fn each(&mut self, index: usize, kind: Kind, trace: &Trace, which: impl Fn(&Connection) -> bool) {
+        if kind == Kind::Quiet {
+            self.overdue_connects(trace.events[index].at, index, trace);
+        }
+        let mut tuples: Vec<Tuple> = self.connections.values().filter(|c| which(c)).map(|c| c.tuple).collect();
+        if tuples.len() > 1 {
+            tuples.sort_unstable_by_key(|t| (t.local, t.remote));
+        }
+        for tuple in tuples {
+            self.judge(tuple, Entry { event: index, kind }, trace);
+        }
+    }
+
+    /// An active OPEN without its SYN.
+    fn overdue_connects(&mut self, now: Micros, index: usize, trace: &Trace) {
+        let late = self.profile.reply;
+        let (overdue, pending): (Vec<_>, Vec<_>) = self.connecting.drain(..).partition(|c| trace.events[c.4].at + late < now);
+        self.connecting = pending;
+        for connect in overdue {
+            self.findings.push(Finding {
+                rule: rules::OPEN_ACTIVE,
+                class: Class::Violates,
+                state: State::Closed,
+                tuple: None,
+                event: index,
+                cause: Some(connect.4),
+                at: now,
+                kind: "silence",
+                seen: "no SYN was sent".to_owned(),
+                allowed: vec!["<SEQ=ISS><CTL=SYN>".to_owned()],
+            });
+        }
+    }
+
+    fn judge(&mut self, tuple: Tuple, entry: Entry, trace: &Trace) {
+        let default_mss = if tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
+        let context = Context { trace, profile: &self.profile, default_mss };
+        let Some(connection) = self.connections.get_mut(&tuple) else { return };
+        let judged = connection.judge(entry, &context);
+        self.stats.most_hypotheses = self.stats.most_hypotheses.max(connection.hypotheses.len());
+        if entry.kind == Kind::Emit {
+            if connection.unjudged.is_some() {
+                self.stats.unjudged += 1;
+            } else {
+                self.stats.judged += 1;
+            }
+            if let Some(licence) = judged.licence {
+                self.licences.insert(entry.event, licence);
+            }
+        }
+        self.findings.extend(judged.findings);
+    }
+}

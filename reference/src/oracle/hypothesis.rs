@@ -1,0 +1,269 @@
+//! One explanation of all that was seen of a connection: its variables, what is owed, what is allowed, and its clocks.
+
+use crate::api::Micros;
+use crate::catalogue::{Level, RuleId};
+use crate::profile::{Profile, SECOND};
+use crate::relation::{Habits, ResetForm, Signal};
+use crate::rules;
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::Conn;
+
+/// One explanation. Small and cheap to copy: the streams are held once, outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Hypothesis {
+    pub(crate) conn: Conn,
+    pub(crate) habits: Habits,
+    /// What must still be sent.
+    pub(crate) dues: Dues,
+    /// Bare ACKs that arrivals have earned and that were not sent yet.
+    pub(crate) credits: u8,
+    /// The last arrival's deadline for using them.
+    pub(crate) credits_until: Micros,
+    /// The user has read since the last segment: a window update may follow.
+    pub(crate) may_update: bool,
+    pub(crate) clocks: Clocks,
+    pub(crate) user: User,
+    /// The last thing that happened to the connection, for the blame.
+    pub(crate) last: Last,
+    /// Rules of SHOULD level that this explanation breaks and that were not reported yet.
+    pub(crate) departs: Option<(RuleId, usize)>,
+    /// While a finding is sought: the one fault that this explanation assumes.
+    pub(crate) blame: Option<Blame>,
+    /// The ISN of a connection whose SYN was not seen yet stands as 0.
+    pub(crate) iss_unseen: bool,
+    /// Arrivals (event indices) that wait until the ISN is seen.
+    pub(crate) deferred: Vec<usize>,
+}
+
+/// What must still be sent.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Dues {
+    pub(crate) resets: Vec<(ResetDue, Due)>,
+    /// A SYN or SYN-ACK for the first time, or again in answer to a repeated SYN.
+    pub(crate) syn: Option<Due>,
+    pub(crate) ack: Option<Due>,
+    /// An ACK that a SHOULD wants sooner.
+    pub(crate) ack_soon: Option<Due>,
+}
+
+/// Which reset is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ResetDue {
+    /// Exactly this.
+    Form(ResetForm),
+    /// For an ABORT: SEQ within these bounds, with or without an acknowledgment.
+    Abort(Seq, Seq),
+}
+
+/// Something owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Due {
+    pub(crate) rule: RuleId,
+    pub(crate) level: Level,
+    /// Index of the event that caused it.
+    pub(crate) cause: usize,
+    pub(crate) deadline: Micros,
+    /// It may be sent, it need not.
+    pub(crate) optional: bool,
+}
+
+/// The clocks of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Clocks {
+    /// When the octet at SND.UNA was last sent: earliest, latest.
+    pub(crate) head_sent: (Micros, Micros),
+    /// When the retransmission timer was last started, at the latest.
+    pub(crate) rto_since: Micros,
+    /// Time-outs in a row.
+    pub(crate) timeouts: u8,
+    /// The interval before the last time-out.
+    pub(crate) last_gap: Micros,
+    /// Longest round trip seen.
+    pub(crate) rtt_max: Micros,
+    /// Text below this was sent before the last time-out and may be sent again as the window opens.
+    pub(crate) resend_below: Option<(Seq, Seq)>,
+    /// Duplicate ACKs in a row.
+    pub(crate) duplicate_acks: u8,
+    /// The peer has sent SACK blocks: retransmission by them is not judged.
+    pub(crate) sacked: bool,
+    /// When something last happened that lets the stack send: a write, an acknowledgment, a window, an emission.
+    pub(crate) progress_since: Micros,
+    /// When the first unanswered transmission was sent.
+    pub(crate) unanswered_since: Micros,
+    /// TIME-WAIT's timer: earliest and latest start.
+    pub(crate) time_wait: (Micros, Micros),
+    /// When the last reply to an unacceptable segment was sent.
+    pub(crate) last_challenge: Option<Micros>,
+    /// Time-outs whose backoff still counts, since no round trip was measured after them (RFC 6298 section 5).
+    pub(crate) backoff: u8,
+    /// The MSS that the stack advertised: what counts as a full-sized segment (RFC 5681 RMSS).
+    pub(crate) rmss: u16,
+    /// Full-sized in-order segments not acknowledged yet.
+    pub(crate) full_unacked: u8,
+    /// RCV.NXT before the arrivals of the present instant: an ACK already on its way may carry it.
+    pub(crate) ack_floor: Seq,
+    /// The instant of that.
+    pub(crate) floor_at: Micros,
+    /// The highest right edge that the peer ever gave.
+    pub(crate) snd_right_max: Seq,
+    /// Most octets of buffer seen.
+    pub(crate) capacity: u32,
+}
+
+/// The user's side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct User {
+    /// Octets written so far.
+    pub(crate) written: u32,
+    /// CLOSE was called.
+    pub(crate) closed: bool,
+    /// The sockets API's `close` was called.
+    pub(crate) orphan: bool,
+    /// Octets read so far.
+    pub(crate) read: u32,
+    /// In-order octets that arrived so far.
+    pub(crate) readable: u32,
+    /// The peer's FIN is taken.
+    pub(crate) eof: bool,
+    /// The connection was established.
+    pub(crate) established: bool,
+    /// How it ended.
+    pub(crate) ended: Option<Ended>,
+    /// Keep-alives were switched on.
+    pub(crate) keepalive: bool,
+    /// The user (or its timeout) may end it early.
+    pub(crate) timeout: Option<Micros>,
+    /// Which of the tuple's incarnations: the index of its stream.
+    pub(crate) stream: usize,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Ended {
+    /// By the peer.
+    By(Signal),
+    /// In order.
+    Normally,
+    /// By the user's ABORT.
+    Aborted,
+    /// The stack gave up.
+    TimedOut,
+}
+
+/// The last thing that happened to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Last {
+    pub(crate) rule: RuleId,
+    pub(crate) event: usize,
+    /// The state in which it happened.
+    pub(crate) state: State,
+}
+
+/// An assumed fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Blame {
+    pub(crate) rule: RuleId,
+    pub(crate) level: Level,
+    pub(crate) state: State,
+    /// The event at which it happened.
+    pub(crate) event: usize,
+    pub(crate) cause: Option<usize>,
+    /// What kind of event and field.
+    pub(crate) kind: &'static str,
+    /// How little it explains: an assumption that predicts exactly what was seen ranks before one that explains anything.
+    pub(crate) surprise: u8,
+}
+
+impl Hypothesis {
+    pub(crate) fn new() -> Hypothesis {
+        Hypothesis {
+            conn: Conn::Absent,
+            habits: Habits::default(),
+            dues: Dues::default(),
+            credits: 0,
+            credits_until: 0,
+            may_update: false,
+            clocks: Clocks::default(),
+            user: User::default(),
+            last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed },
+            departs: None,
+            blame: None,
+            iss_unseen: false,
+            deferred: Vec::new(),
+        }
+    }
+
+    /// The number of the octet behind the last that the user wrote: where the FIN goes.
+    pub(crate) fn stream_end(&self) -> Seq {
+        self.conn.tcb().map_or(Seq(0), |t| t.iss + 1 + self.user.written)
+    }
+
+    /// Longest time until the retransmission timer fires again.
+    pub(crate) fn rto_upper(&self, profile: &Profile) -> Micros {
+        let first = profile.rto_first.max(6 * self.clocks.rtt_max + SECOND);
+        (first << self.clocks.timeouts.max(self.clocks.backoff).min(16)).min(profile.rto_max.max(first)) * 12 / 10
+    }
+
+    /// Whether something sent waits for its acknowledgment.
+    pub(crate) fn outstanding(&self) -> bool {
+        match &self.conn {
+            Conn::Absent => false,
+            Conn::SynSent(_) => true,
+            Conn::Open(t) => !self.iss_unseen && t.snd_una != t.snd_nxt,
+        }
+    }
+
+    /// What must be sent next of the stack's own accord, by when, and by which rule.
+    pub(crate) fn own_accord(&self, profile: &Profile) -> Option<Due> {
+        let due = |rule, level, deadline| Due { rule, level, cause: self.last.event, deadline, optional: false };
+        if self.outstanding() && self.dues.syn.is_none() {
+            return Some(due(rules::RETRANSMISSION_TIMEOUT, Level::Spec, self.clocks.rto_since + self.rto_upper(profile)));
+        }
+        let tcb = self.conn.tcb()?;
+        if matches!(tcb.state, State::SynReceived | State::TimeWait) || self.iss_unseen {
+            return None;
+        }
+        let queued = self.stream_end().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
+        if queued > 0 && tcb.fin_sent.is_none() {
+            if tcb.snd_wnd == 0 {
+                return Some(due(rules::PROBE, Level::Must, self.clocks.progress_since + self.rto_upper(profile)));
+            }
+            if tcb.snd_wnd >= queued.min(u32::from(tcb.snd_mss)) {
+                return Some(due(rules::NOT_HELD, Level::Must, self.clocks.progress_since + SECOND));
+            }
+            return None;
+        }
+        if self.user.closed && tcb.fin_sent.is_none() && queued == 0 {
+            let rule = if tcb.state == State::LastAck { rules::CLOSE_CLOSE_WAIT } else { rules::CLOSE_ESTABLISHED };
+            return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));
+        }
+        None
+    }
+
+    /// Everything owed with its deadline, whether by an arrival or of its own accord.
+    pub(crate) fn owed(&self, profile: &Profile) -> impl Iterator<Item = Due> {
+        let resets = self.dues.resets.iter().map(|(_, d)| *d);
+        resets.chain(self.dues.syn).chain(self.dues.ack).chain(self.dues.ack_soon).chain(self.own_accord(profile)).filter(|d| !d.optional)
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn deadline(&self, profile: &Profile) -> Micros {
+        self.owed(profile).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
+    }
+
+    /// Forgets what is owed at an end of the connection, keeping resets that answer earlier segments.
+    pub(crate) fn drop_dues(&mut self) {
+        self.dues.syn = None;
+        self.dues.ack = None;
+        self.dues.ack_soon = None;
+        self.credits = 0;
+    }
+
+    /// An ACK is owed: the sooner deadline stands.
+    pub(crate) fn owe_ack(&mut self, due: Due) {
+        if self.dues.ack.is_none_or(|d| due.deadline < d.deadline) {
+            self.dues.ack = Some(due);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The acceptor: reads a trace and says which rules the stack broke.
+//!
+//! Each connection has a set of explanations ([`hypothesis`]): everything that the relation permits and that fits what was seen. A segment
+//! that none of them permits, or a deadline that all of them miss, is a finding; [`diagnosis`] then seeks the cheapest explanation with one
+//! fault in it, names that fault's rule, and judging goes on from there.
+
+mod arrival;
+mod connection;
+mod diagnosis;
+mod emission;
+mod explain;
+mod host;
+mod hypothesis;
+mod stream;
+mod user;
+
+pub use emission::Licence;
+pub use host::{Oracle, Stats};

@@ -1,0 +1,213 @@
+//! The user's calls as one explanation sees them (RFC 9293 sections 3.10.1 to 3.10.6), and whether their results fit it.
+
+use crate::api::{CallError, CallResult};
+use crate::catalogue::{Level, RuleId};
+use crate::oracle::arrival::At;
+use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
+use crate::relation::{ResetForm, Signal};
+use crate::rules;
+use crate::state::State;
+use crate::tcb::Conn;
+
+impl Hypothesis {
+    /// Active OPEN: a SYN is owed.
+    pub(crate) fn opening(&mut self, at: &At<'_>) {
+        let stream = self.user.stream + usize::from(self.user.established || self.user.ended.is_some() || self.user.written > 0);
+        let habits = self.habits;
+        *self = Hypothesis { habits, ..Hypothesis::new() };
+        self.user.stream = stream;
+        self.note(rules::OPEN_ACTIVE, at);
+        self.dues.syn = Some(self.due(rules::OPEN_ACTIVE, at));
+        self.iss_unseen = true;
+    }
+
+    /// SEND took octets.
+    pub(crate) fn wrote(&mut self, octets: u32, at: &At<'_>) {
+        let nothing_waiting = self.conn.tcb().is_none_or(|t| self.stream_end().le(t.snd_nxt));
+        self.user.written += octets;
+        if nothing_waiting {
+            self.clocks.progress_since = at.now;
+        }
+    }
+
+    /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.
+    pub(crate) fn close(mut self, orphan: bool, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        let state = self.conn.state(at.listening);
+        let unread = self.user.readable > self.user.read;
+        self.user.orphan |= orphan;
+        self.clocks.progress_since = self.clocks.progress_since.max(at.now);
+        match &mut self.conn {
+            Conn::Absent => {
+                // An active OPEN whose SYN was not seen yet is deleted with it.
+                self.dues.syn = None;
+                self.user.ended = self.user.ended.or(Some(Ended::Normally));
+                out.push(self);
+            }
+            Conn::SynSent(_) => {
+                self.note(rules::CLOSE_SYN_SENT, at);
+                out.push(self.gone(Ended::Normally));
+            }
+            Conn::Open(tcb) => {
+                if orphan && unread && matches!(state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
+                    // SHLD-3: unread text is lost, which an RST tells the peer.
+                    let mut reset = self.clone().aborting(rules::HALF_DUPLEX_RST, at);
+                    reset.user.ended = Some(Ended::Normally);
+                    out.push(reset);
+                    let Conn::Open(tcb) = &mut self.conn else { return };
+                    Self::close_open(tcb, &mut self.user);
+                } else {
+                    Self::close_open(tcb, &mut self.user);
+                }
+                self.note(close_rule(state), at);
+                if state == State::SynReceived {
+                    // Either FIN-WAIT-1 at once, or queued until ESTABLISHED.
+                    let mut queued = self.clone();
+                    if let Some(tcb) = queued.conn.tcb_mut() {
+                        tcb.state = State::SynReceived;
+                    }
+                    out.push(queued);
+                }
+                out.push(self);
+            }
+        }
+    }
+
+    fn close_open(tcb: &mut crate::tcb::Tcb, user: &mut crate::oracle::hypothesis::User) {
+        user.closed = true;
+        tcb.closing = true;
+        tcb.state = match tcb.state {
+            State::SynReceived | State::Established => State::FinWait1,
+            State::CloseWait => State::LastAck,
+            other => other,
+        };
+    }
+
+    /// ABORT (RFC 9293 section 3.10.5).
+    pub(crate) fn abort(mut self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        self.dues.syn = self.dues.syn.filter(|_| self.conn != Conn::Absent);
+        let state = self.conn.state(at.listening);
+        match state {
+            State::Closed | State::Listen => {
+                self.user.ended = self.user.ended.or(Some(Ended::Aborted));
+                out.push(self);
+            }
+            State::SynSent => {
+                self.note(rules::ABORT_EARLY, at);
+                out.push(self.gone(Ended::Aborted));
+            }
+            State::Closing | State::LastAck | State::TimeWait => {
+                self.note(rules::ABORT_LATE, at);
+                out.push(self.gone(Ended::Aborted));
+            }
+            State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
+                out.push(self.aborting(rules::ABORT_OPEN, at));
+            }
+        }
+    }
+
+    /// The listener was closed: what has not been accepted may be reset (3.10.4 says nothing of it), or lives on.
+    pub(crate) fn listener_gone(self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        if self.conn.tcb().is_some() {
+            let mut reset = self.clone().aborting(rules::CLOSE_LISTEN, at);
+            for (_, due) in &mut reset.dues.resets {
+                due.optional |= due.rule == rules::CLOSE_LISTEN;
+            }
+            out.push(reset);
+        }
+        out.push(self);
+    }
+
+    fn aborting(mut self, rule: RuleId, at: &At<'_>) -> Hypothesis {
+        self.note(rule, at);
+        let due = self.due(rule, at);
+        let Some(tcb) = self.conn.tcb() else { return self.gone(Ended::Aborted) };
+        let low = if self.outstanding() { tcb.snd_una } else { tcb.snd_nxt };
+        let reset = ResetDue::Abort(low, tcb.snd_nxt);
+        let mut gone = self.gone(Ended::Aborted);
+        gone.dues.resets.push((reset, due));
+        gone
+    }
+
+    fn note(&mut self, rule: RuleId, at: &At<'_>) {
+        self.last = Last { rule, event: at.event, state: self.conn.state(at.listening) };
+    }
+
+    fn due(&self, rule: RuleId, at: &At<'_>) -> Due {
+        Due { rule, level: Level::Spec, cause: at.event, deadline: at.now + at.profile.reply, optional: false }
+    }
+
+    /// Whether STATUS can say `reported`. While a FIN waits to be sent, the state before CLOSE is the same to the user.
+    pub(crate) fn fits_status(&self, reported: State) -> bool {
+        let state = self.conn.state(false);
+        let unsent = self.conn.tcb().is_some_and(|t| t.fin_sent.is_none());
+        let opening = self.conn == Conn::Absent && self.dues.syn.is_some();
+        state == reported
+            || (opening && reported == State::SynSent)
+            || (unsent && self.user.closed
+                && matches!(
+                    (state, reported),
+                    (State::FinWait1, State::Established | State::SynReceived) | (State::LastAck, State::CloseWait) | (State::SynReceived, State::FinWait1)
+                ))
+    }
+
+    /// Whether RECEIVE can have returned `result`; moves the reader on.
+    pub(crate) fn fits_recv(&mut self, result: &CallResult) -> bool {
+        let unread = self.user.readable.saturating_sub(self.user.read);
+        let ended = self.user.ended;
+        match result {
+            CallResult::Data(d) => {
+                let n = u32::try_from(d.len()).unwrap_or(u32::MAX);
+                if n > unread {
+                    return false;
+                }
+                self.user.read += n;
+                self.may_update = true;
+                true
+            }
+            CallResult::Eof => unread == 0 && (self.user.eof || ended.is_some_and(|e| e != Ended::TimedOut && !matches!(e, Ended::By(Signal::Reset)))),
+            CallResult::Error(CallError::WouldBlock) => {
+                ended.is_none() && (!self.user.established || (unread == 0 && !self.user.eof)) || self.opening_without_syn()
+            }
+            CallResult::Error(CallError::Reset) => matches!(ended, Some(Ended::By(_) | Ended::Aborted)),
+            CallResult::Error(CallError::Refused) => matches!(ended, Some(Ended::By(Signal::Refused | Signal::Reset))),
+            CallResult::Error(CallError::TimedOut) => ended == Some(Ended::TimedOut),
+            CallResult::Error(CallError::Closed | CallError::NotConnected) => {
+                ended.is_some() || self.user.closed || self.user.eof || !self.user.established
+            }
+            _ => true,
+        }
+    }
+
+    fn opening_without_syn(&self) -> bool {
+        self.conn == Conn::Absent && self.dues.syn.is_some()
+    }
+
+    /// The rule that a RECEIVE result breaks.
+    pub(crate) fn recv_rule(&self, result: &CallResult) -> RuleId {
+        match (result, self.user.ended) {
+            (CallResult::Eof | CallResult::Error(CallError::Reset), _) => rules::NORMAL_OR_ABORTED,
+            (_, Some(Ended::By(_))) => self.last.rule,
+            _ if self.user.eof && self.user.read == self.user.readable => rules::RECEIVE_CLOSE_WAIT,
+            _ => rules::RECEIVE,
+        }
+    }
+
+    /// A reset that the sender of `form` accepts, for an assumed fault.
+    pub(crate) fn assume_reset(&mut self, form: ResetForm, rule: RuleId, at: &At<'_>) {
+        let due = self.due(rule, at);
+        self.dues.resets.push((ResetDue::Form(form), due));
+    }
+}
+
+/// The rule for CLOSE in this state.
+fn close_rule(state: State) -> RuleId {
+    match state {
+        State::Closed | State::Listen => rules::CLOSE_LISTEN,
+        State::SynSent => rules::CLOSE_SYN_SENT,
+        State::SynReceived => rules::CLOSE_SYN_RECEIVED,
+        State::Established => rules::CLOSE_ESTABLISHED,
+        State::FinWait1 | State::FinWait2 => rules::CLOSE_FIN_WAIT,
+        State::CloseWait => rules::CLOSE_CLOSE_WAIT,
+        State::Closing | State::LastAck | State::TimeWait => rules::CLOSE_CLOSING,
+    }
+}

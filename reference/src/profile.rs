@@ -1,0 +1,87 @@
+//! What is not negotiated on the wire and that an oracle has to be told of a stack: bounds with documented defaults, each with its reason.
+
+use std::ops::RangeInclusive;
+
+use crate::api::Micros;
+
+/// One second in [`Micros`].
+pub const SECOND: Micros = 1_000_000;
+/// One millisecond in [`Micros`].
+pub const MILLISECOND: Micros = 1_000;
+
+/// A stack's local policies, as bounds. The defaults are the RFCs' own values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// How long TIME-WAIT lasts. RFC 9293 section 3.4.2 takes an MSL of 2 minutes and calls it an engineering choice, so the value is the
+    /// stack's to state; MUST-13 then holds it to that.
+    pub time_wait: RangeInclusive<Micros>,
+    /// Longest delay of an ACK (RFC 9293 MUST-40).
+    pub ack_delay: Micros,
+    /// Longest time until a reply that nothing allows to be delayed. RFC 9293 states none; half a second tells a slow machine from silence.
+    pub reply: Micros,
+    /// What a "should be sent at once" allows for before it counts as delayed.
+    pub at_once: Micros,
+    /// Shortest retransmission time-out. RFC 6298 (2.4) SHOULD: 1 s; a shorter one is reported as a departure, a still shorter one than this
+    /// as a fault.
+    pub rto_min: Micros,
+    /// Longest first retransmission time-out while round trips are short. RFC 6298 (2.1) says 1 s and allows more.
+    pub rto_first: Micros,
+    /// Longest retransmission time-out at all. RFC 6298 (2.5) allows a bound of 60 s or more.
+    pub rto_max: Micros,
+    /// How many time-outs in a row a SYN may repeat at the first interval before the interval doubles (RFC 6298 (5.5) says none).
+    pub linear_syn_timeouts: u8,
+    /// Shortest time after which the stack may give up a connection whose segments go unanswered (RFC 9293 SHLD-11: 100 s).
+    pub give_up: Micros,
+    /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
+    pub reply_throttle: Option<Micros>,
+    /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
+    pub overrun: u32,
+    /// Each value that is not the default, with its reason; reports print it.
+    pub reasons: Vec<String>,
+}
+
+impl Default for Profile {
+    fn default() -> Profile {
+        Profile {
+            time_wait: 240 * SECOND..=240 * SECOND,
+            ack_delay: 500 * MILLISECOND,
+            reply: 500 * MILLISECOND,
+            at_once: 20 * MILLISECOND,
+            rto_min: SECOND,
+            rto_first: 3 * SECOND,
+            rto_max: 120 * SECOND,
+            linear_syn_timeouts: 0,
+            give_up: 100 * SECOND,
+            reply_throttle: None,
+            overrun: 0,
+            reasons: Vec::new(),
+        }
+    }
+}
+
+impl Profile {
+    /// Whether TIME-WAIT can have ended after `elapsed`, for certain or at all. A fifth of the stated time is allowed for either way.
+    #[must_use]
+    pub fn time_wait_after(&self, elapsed_least: Micros, elapsed_most: Micros) -> TimeWait {
+        let early = self.time_wait.start() - self.time_wait.start() / 10;
+        let late = self.time_wait.end() + self.time_wait.end() / 10 + SECOND;
+        if elapsed_most < early {
+            TimeWait::Lasts
+        } else if elapsed_least > late {
+            TimeWait::Over
+        } else {
+            TimeWait::Either
+        }
+    }
+}
+
+/// Whether TIME-WAIT lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimeWait {
+    /// It cannot have ended.
+    Lasts,
+    /// It must have ended.
+    Over,
+    /// It may have.
+    Either,
+}

@@ -1,0 +1,220 @@
+//! The relation: at each event, every outcome that the RFC permits, with the rule that says so.
+//!
+//! [`arrive`] is section 3.10.7; a file of `arrives/` holds each of its subsections. Two readers use it: the stack picks one outcome, the
+//! oracle follows all of them.
+
+use crate::arrives::{closed, listen, syn_sent, synchronized};
+use crate::catalogue::{Level, RuleId};
+use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
+use crate::tcb::Conn;
+
+/// One permitted way to take an event.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// The rule that decided; the one that is broken where a stack does otherwise.
+    pub rule: RuleId,
+    /// The connection afterwards.
+    pub next: Conn,
+    /// What must or may be sent.
+    pub answer: Answer,
+    /// What the user is told.
+    pub signal: Option<Signal>,
+    /// A SHOULD that this way breaks.
+    pub departs: Option<RuleId>,
+    /// A habit that this way shows: once seen, a stack keeps it.
+    pub habit: Option<(Habit, bool)>,
+    /// TIME-WAIT: whether the 2MSL timer starts or starts again.
+    pub time_wait: TimeWaitTimer,
+}
+
+/// What happens to the 2MSL timer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TimeWaitTimer {
+    /// Nothing.
+    #[default]
+    Untouched,
+    /// It starts, or starts again.
+    Starts,
+    /// It may start again (RFC 9293 3.10.7.4: a retransmitted FIN fails the sequence check, so the text can be read both ways).
+    MayRestart,
+}
+
+/// What must or may be sent on account of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Answer {
+    /// Nothing.
+    Silence,
+    /// At most one segment that acknowledges RCV.NXT.
+    MayAck,
+    /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, or any segment that carries it.
+    Ack(Owed),
+    /// A reset of this form.
+    Reset(ResetForm),
+    /// A reset of this form, or nothing.
+    MayReset(ResetForm),
+    /// `<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>`.
+    SynAck,
+}
+
+/// How urgently an ACK is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Owed {
+    /// In answer to this segment, by this level's word: `Should` for "an acknowledgment should be sent".
+    AtOnce(Level),
+    /// For text or a FIN: it may be delayed by up to 0.5 s (RFC 9293 MUST-40).
+    Delayed,
+    /// As `Delayed`, and a SHOULD asks for it at once.
+    DelayedButShouldBeAtOnce(RuleId),
+}
+
+/// A reset segment (RFC 9293 section 3.5.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ResetForm {
+    /// `<SEQ=n><CTL=RST>`.
+    Bare(Seq),
+    /// `<SEQ=0><ACK=n><CTL=RST,ACK>`.
+    WithAck(Seq),
+}
+
+impl ResetForm {
+    /// The reset that is acceptable to the sender of `segment` (RFC 9293 section 3.5.2, first group).
+    #[must_use]
+    pub fn answering(segment: &Segment) -> ResetForm {
+        if segment.is_ack() { ResetForm::Bare(segment.ack) } else { ResetForm::WithAck(segment.end()) }
+    }
+
+    /// As a segment.
+    #[must_use]
+    pub fn segment(self) -> Segment {
+        match self {
+            ResetForm::Bare(seq) => Segment::rst(seq),
+            ResetForm::WithAck(ack) => Segment::control(Seq(0), Flags::RST).with_ack(ack),
+        }
+    }
+}
+
+/// What the user is told without having asked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Signal {
+    /// "connection refused".
+    Refused,
+    /// "connection reset".
+    Reset,
+    /// "connection closing": the peer's FIN.
+    Closing,
+}
+
+/// A choice that RFC 9293 leaves to the stack and that a stack makes the same way each time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Habit {
+    /// RFC 5961 section 3: an in-window RST that is not exactly at RCV.NXT draws a challenge ACK.
+    ChallengesRst,
+    /// RFC 5961 section 4: a SYN in a synchronized state draws a challenge ACK.
+    ChallengesSyn,
+    /// RFC 5961 section 5: an ACK below SND.UNA-MAX.SND.WND is discarded with an ACK.
+    ChecksAckRange,
+    /// SHLD-31: out-of-order text is held.
+    HoldsOutOfOrder,
+}
+
+/// Habits as far as they are known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Habits {
+    known: u8,
+    value: u8,
+}
+
+impl Habits {
+    /// The habit, where it is known.
+    #[must_use]
+    pub fn get(self, habit: Habit) -> Option<bool> {
+        let bit = 1 << habit as u8;
+        (self.known & bit != 0).then_some(self.value & bit != 0)
+    }
+
+    /// These habits with one more known.
+    #[must_use]
+    pub fn with(self, habit: Habit, value: bool) -> Habits {
+        let bit = 1 << habit as u8;
+        Habits { known: self.known | bit, value: if value { self.value | bit } else { self.value & !bit } }
+    }
+
+    /// Whether a stack with these habits can act so.
+    #[must_use]
+    pub fn allows(self, habit: Habit, value: bool) -> bool {
+        self.get(habit).is_none_or(|known| known == value)
+    }
+}
+
+/// What the relation has to know besides the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Env {
+    /// A listener with room serves the local port.
+    pub listening: bool,
+    /// The user has called the sockets API's `close`: nobody reads any more (RFC 9293 MAY-1).
+    pub orphan: bool,
+    /// Send MSS where the peer states none: 536 over IPv4, 1220 over IPv6.
+    pub default_mss: u16,
+    /// The stack's ISN for a new connection and its window, for the stack; the oracle takes them from the wire.
+    pub fresh: Fresh,
+    /// What is known of the stack's habits.
+    pub habits: Habits,
+}
+
+/// What a stack brings to a new connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fresh {
+    /// ISS.
+    pub iss: Seq,
+    /// The receive window, octets.
+    pub window: u32,
+    /// The window scale that it offers.
+    pub scale: Option<u8>,
+}
+
+/// SEGMENT ARRIVES (RFC 9293 section 3.10.7): appends every permitted outcome to `out`.
+pub fn arrive(conn: &Conn, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    match conn {
+        Conn::Absent if env.listening => listen::arrive(segment, env, out),
+        Conn::Absent => closed::arrive(segment, out),
+        Conn::SynSent(syn_sent) => syn_sent::arrive(syn_sent, segment, env, out),
+        Conn::Open(tcb) => synchronized::arrive(tcb, segment, env, out),
+    }
+}
+
+impl Outcome {
+    /// An outcome that leaves the connection as `next` and answers `answer`.
+    #[must_use]
+    pub fn new(rule: RuleId, next: Conn, answer: Answer) -> Outcome {
+        Outcome { rule, next, answer, signal: None, departs: None, habit: None, time_wait: TimeWaitTimer::Untouched }
+    }
+
+    /// The same, telling the user something.
+    #[must_use]
+    pub fn telling(mut self, signal: Signal) -> Outcome {
+        self.signal = Some(signal);
+        self
+    }
+
+    /// The same, showing a habit.
+    #[must_use]
+    pub fn showing(mut self, habit: Habit, value: bool) -> Outcome {
+        self.habit = Some((habit, value));
+        self
+    }
+
+    /// The same, breaking a SHOULD.
+    #[must_use]
+    pub fn departing(mut self, rule: RuleId) -> Outcome {
+        self.departs = Some(rule);
+        self
+    }
+
+    /// The same, with the 2MSL timer touched.
+    #[must_use]
+    pub fn timing(mut self, time_wait: TimeWaitTimer) -> Outcome {
+        self.time_wait = time_wait;
+        self
+    }
+}

@@ -1,0 +1,208 @@
+//! The ids that code cites, one constant each; a test proves that all stand in the catalogue.
+
+use crate::catalogue::RuleId;
+use crate::state::State;
+
+/// A rule that section 3.10.7.4 states for several states: one id for each.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    ids: [Option<&'static str>; 8],
+}
+
+impl Family {
+    /// The rule's id in this state. A state for which the catalogue has no row of its own gives ESTABLISHED's, whose processing it shares.
+    #[must_use]
+    pub fn at(&self, state: State) -> RuleId {
+        let index = match state {
+            State::SynReceived => 0,
+            State::Closed | State::Listen | State::SynSent | State::Established => 1,
+            State::FinWait1 => 2,
+            State::FinWait2 => 3,
+            State::CloseWait => 4,
+            State::Closing => 5,
+            State::LastAck => 6,
+            State::TimeWait => 7,
+        };
+        RuleId(self.ids[index].or(self.ids[1]).unwrap_or("RFC9293:3.10.7/processing-order"))
+    }
+
+    /// Every id of the family.
+    pub fn all(&self) -> impl Iterator<Item = RuleId> + '_ {
+        self.ids.iter().flatten().map(|id| RuleId(id))
+    }
+}
+
+macro_rules! families {
+    ($($name:ident $tail:literal [$($state:literal)*];)*) => {
+        $(
+            #[doc = concat!("Section 3.10.7.4, `", $tail, "`.")]
+            pub const $name: Family = {
+                let mut ids = [None; 8];
+                let mut i = 0;
+                let rows: &[(&str, &str)] = &[$(($state, concat!("RFC9293:3.10.7.4/", $state, "/", $tail))),*];
+                while i < rows.len() {
+                    ids[slot(rows[i].0)] = Some(rows[i].1);
+                    i += 1;
+                }
+                Family { ids }
+            };
+        )*
+        /// Every family.
+        pub const FAMILIES: &[Family] = &[$($name),*];
+    };
+}
+
+macro_rules! singles {
+    ($($name:ident $id:literal;)*) => {
+        $(
+            #[doc = concat!("`", $id, "`.")]
+            pub const $name: RuleId = RuleId($id);
+        )*
+        /// Every rule that is cited by itself.
+        pub const SINGLES: &[RuleId] = &[$($name),*];
+    };
+}
+
+/// The place of a state's name in a [`Family`]; evaluated at compile time.
+const fn slot(state: &str) -> usize {
+    match state.as_bytes() {
+        b"SYN-RECEIVED" => 0,
+        b"ESTABLISHED" => 1,
+        b"FIN-WAIT-1" => 2,
+        b"FIN-WAIT-2" => 3,
+        b"CLOSE-WAIT" => 4,
+        b"CLOSING" => 5,
+        b"LAST-ACK" => 6,
+        b"TIME-WAIT" => 7,
+        _ => panic!("not a state of section 3.10.7.4"),
+    }
+}
+
+families! {
+    SEQ_UNACCEPTABLE "seq-unacceptable" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    SEQ_UNACCEPTABLE_RST "seq-unacceptable-rst" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    RST_EXACT "rst-exact" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    RST_IN_WINDOW "rst-in-window" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    SYN "syn" ["ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    ACK_MISSING "ack-missing" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    ACK_5961_RANGE "ack-5961-range" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    ACK_FUTURE "ack-future" ["ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    ACK_OF_FIN "ack-of-fin" ["FIN-WAIT-1" "CLOSING" "LAST-ACK"];
+    ACK_NOT_FIN "ack-not-fin" ["FIN-WAIT-1" "CLOSING" "LAST-ACK"];
+    URG "urg" ["ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    TEXT "text" ["ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+    TEXT_OOO "text-in-window-ooo" ["ESTABLISHED" "FIN-WAIT-1" "FIN-WAIT-2"];
+    FIN "fin" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
+}
+
+singles! {
+    CLOSED_RST "RFC9293:3.10.7.1/CLOSED/rst";
+    CLOSED_NO_ACK "RFC9293:3.10.7.1/CLOSED/no-ack";
+    CLOSED_ACK "RFC9293:3.10.7.1/CLOSED/ack";
+    LISTEN_RST "RFC9293:3.10.7.2/LISTEN/rst";
+    LISTEN_ACK "RFC9293:3.10.7.2/LISTEN/ack";
+    LISTEN_SYN "RFC9293:3.10.7.2/LISTEN/syn";
+    LISTEN_SYN_DATA "RFC9293:3.10.7.2/LISTEN/syn-data";
+    LISTEN_SYN_FIN "RFC9293:3.10.7.2/LISTEN/syn-fin";
+    LISTEN_OTHER "RFC9293:3.10.7.2/LISTEN/other";
+    SYN_SENT_ACK_UNACCEPTABLE "RFC9293:3.10.7.3/SYN-SENT/ack-unacceptable";
+    SYN_SENT_ACK_UNACCEPTABLE_RST "RFC9293:3.10.7.3/SYN-SENT/ack-unacceptable-rst";
+    SYN_SENT_RST_ACK_OK "RFC9293:3.10.7.3/SYN-SENT/rst-ack-ok";
+    SYN_SENT_RST_NO_ACK "RFC9293:3.10.7.3/SYN-SENT/rst-no-ack";
+    SYN_SENT_SYN_ACK "RFC9293:3.10.7.3/SYN-SENT/syn-ack";
+    SYN_SENT_SYN_ACK_WITH_DATA "RFC9293:3.10.7.3/SYN-SENT/syn-ack-with-data";
+    SYN_SENT_SYN_ACK_FIN "RFC9293:3.10.7.3/SYN-SENT/syn-ack-fin";
+    SYN_SENT_SYN_ONLY "RFC9293:3.10.7.3/SYN-SENT/syn-only";
+    SYN_SENT_SYN_ONLY_DATA "RFC9293:3.10.7.3/SYN-SENT/syn-only-data";
+    SYN_SENT_NO_SYN_NO_RST "RFC9293:3.10.7.3/SYN-SENT/no-syn-no-rst";
+    SYN_RECEIVED_ACK_ACCEPTABLE "RFC9293:3.10.7.4/SYN-RECEIVED/ack-acceptable";
+    SYN_RECEIVED_ACK_UNACCEPTABLE "RFC9293:3.10.7.4/SYN-RECEIVED/ack-unacceptable";
+    SYN_RECEIVED_SYN_PASSIVE "RFC9293:3.10.7.4/SYN-RECEIVED/syn-passive";
+    SYN_RECEIVED_SYN_DUPLICATE "RFC9293:3.10.7.4/SYN-RECEIVED/syn-duplicate";
+    SYN_RECEIVED_SYN_ACTIVE "RFC9293:3.10.7.4/SYN-RECEIVED/syn-active";
+    SYN_RECEIVED_SYN_ACK_SIMULTANEOUS "RFC9293:3.10.7.4/SYN-RECEIVED/syn-ack-simultaneous";
+    ACK_NEW "RFC9293:3.10.7.4/ESTABLISHED/ack-new";
+    ACK_DUPLICATE "RFC9293:3.10.7.4/ESTABLISHED/ack-duplicate";
+    FIN_WAIT_2_ACK "RFC9293:3.10.7.4/FIN-WAIT-2/ack";
+    CLOSE_WAIT_ACK "RFC9293:3.10.7.4/CLOSE-WAIT/ack";
+    TIME_WAIT_ACK "RFC9293:3.10.7.4/TIME-WAIT/ack";
+    TIME_WAIT_FIN_RETRANSMIT "RFC9293:3.10.7.4/TIME-WAIT/fin-retransmit";
+    FIN_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-acks-ours";
+    FIN_NOT_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-not-acks-ours";
+    TRIM "RFC9293:3.10.7.4/ANY/trim";
+    ZERO_WINDOW "RFC9293:3.8.6.1/zwp-ack";
+    ACK_ALWAYS "RFC9293:3.8/ack-always";
+    RST_NO_REPLY "RFC9293:3.5.2/rst-no-reply-to-rst";
+    RST_SEQ_FROM_ACK "RFC9293:3.5.2/rst-seq-from-ack";
+    SYNC_UNACCEPTABLE "RFC9293:3.5.2/sync-unacceptable";
+    NOT_UNICAST_TO "RFC9293:MUST-57";
+    NOT_UNICAST_FROM "RFC9293:MUST-63";
+    NOT_UNICAST_ANY "RFC1122:4.2.3.10-1";
+    CHECKSUM_SENT "RFC9293:MUST-2";
+    CHECKSUM_RECEIVED "RFC9293:MUST-3";
+    DATA_OFFSET "RFC9293:3.1/data-offset";
+    RESERVED_BITS "RFC9293:3.1/reserved-bits";
+    OPTION_LENGTH "RFC9293:MUST-68";
+    OPTION_PADDING "RFC9293:MUST-69";
+    OPEN_ACTIVE "RFC9293:3.10.1/OPEN/CLOSED-active";
+    OPEN_PASSIVE "RFC9293:3.10.1/OPEN/CLOSED-passive";
+    CLOSE_LISTEN "RFC9293:3.10.4/CLOSE/LISTEN";
+    CLOSE_SYN_SENT "RFC9293:3.10.4/CLOSE/SYN-SENT";
+    CLOSE_SYN_RECEIVED "RFC9293:3.10.4/CLOSE/SYN-RECEIVED";
+    CLOSE_ESTABLISHED "RFC9293:3.10.4/CLOSE/ESTABLISHED";
+    CLOSE_FIN_WAIT "RFC9293:3.10.4/CLOSE/FIN-WAIT-1-2";
+    CLOSE_CLOSE_WAIT "RFC9293:3.10.4/CLOSE/CLOSE-WAIT";
+    CLOSE_CLOSING "RFC9293:3.10.4/CLOSE/CLOSING-LAST-ACK-TIME-WAIT";
+    ABORT_EARLY "RFC9293:3.10.5/ABORT/LISTEN-SYN-SENT";
+    ABORT_OPEN "RFC9293:3.10.5/ABORT/SYN-RECEIVED-to-CLOSE-WAIT";
+    ABORT_LATE "RFC9293:3.10.5/ABORT/CLOSING-LAST-ACK-TIME-WAIT";
+    STATUS "RFC9293:3.10.6/STATUS/ANY";
+    RECEIVE "RFC9293:3.10.3/RECEIVE/ESTABLISHED-FIN-WAIT";
+    RECEIVE_CLOSE_WAIT "RFC9293:3.10.3/RECEIVE/CLOSE-WAIT";
+    SEND "RFC9293:3.10.2/SEND/ESTABLISHED-CLOSE-WAIT";
+    SEND_CLOSING "RFC9293:3.10.2/SEND/FIN-WAIT-CLOSING-LAST-ACK-TIME-WAIT";
+    NORMAL_OR_ABORTED "RFC9293:MUST-12";
+    HALF_DUPLEX_RST "RFC9293:SHLD-3";
+    DELAYED_ACK "RFC9293:MUST-40";
+    EVERY_SECOND "RFC9293:SHLD-19";
+    QUEUE_OOO "RFC9293:SHLD-31";
+    ACK_OOO_AT_ONCE "RFC5681:3-8";
+    ACK_GAP_FILL_AT_ONCE "RFC5681:3-9";
+    ONE_ACK_EACH "RFC5681:4-3";
+    TIME_WAIT_2MSL "RFC9293:MUST-13";
+    TIME_WAIT_TIMEOUT "RFC9293:3.10.8/time-wait-timeout";
+    RETRANSMISSION_TIMEOUT "RFC9293:3.10.8/retransmission-timeout";
+    RTO_TOO_EARLY "RFC6298:5-1";
+    RTO_MINIMUM "RFC6298:2-4";
+    RTO_BACKOFF "RFC6298:5-5";
+    SYN_RTO "RFC6298:2-1";
+    WINDOW_BEYOND "RFC5681:2-1";
+    WINDOW_SHRUNK "RFC9293:SHLD-15";
+    RIGHT_EDGE_LEFT "RFC9293:SHLD-14";
+    MSS_OBEYED "RFC9293:MUST-16";
+    MSS_DEFAULT "RFC9293:MUST-15";
+    MSS_ONLY_ON_SYN "RFC9293:MUST-65";
+    PROBE "RFC9293:MUST-36";
+    NOT_HELD "RFC9293:MUST-60";
+    PROGRESS_FIN "RFC9293:3.10.4/CLOSE/ESTABLISHED";
+    KEEPALIVE_OFF "RFC9293:MUST-25";
+    ACCEPTS_5961_RST "RFC5961:3-1";
+    ACCEPTS_5961_SYN "RFC5961:4-1";
+    ACCEPTS_5961_ACK "RFC5961:5-1";
+    REOPEN "RFC9293:MAY-2";
+    RFC1337_RST "RFC1337:3-1";
+    PASSIVE_OR_ACTIVE "RFC9293:MUST-11";
+    SIMULTANEOUS_OPEN "RFC9293:MUST-10";
+    GAVE_UP "RFC9293:SHLD-11";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAMILIES, SINGLES};
+
+    #[test]
+    fn every_cited_id_stands_in_the_catalogue() {
+        let missing: Vec<_> = FAMILIES.iter().flat_map(super::Family::all).chain(SINGLES.iter().copied()).filter(|id| id.entry().is_none()).collect();
+        assert!(missing.is_empty(), "cited but not in the catalogue: {missing:?}");
+    }
+}
