@@ -1,5 +1,8 @@
 //! Every target, driven at packet level.
 
+#[cfg(target_os = "linux")]
+#[path = "targets/linux.rs"]
+mod linux;
 #[path = "targets/peer.rs"]
 mod peer;
 #[path = "targets/smoltcp.rs"]

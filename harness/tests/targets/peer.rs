@@ -116,7 +116,7 @@ impl<'a> Peer<'a> {
         self.send(&Segment::syn(self.seq).with_window(60_000).with_option(TcpOption::Mss(1000)));
         let syn_ack = self.next();
         assert_eq!((syn_ack.flags, syn_ack.ack), (Flags::SYN | Flags::ACK, self.seq + 1));
-        self.seq = self.seq + 1;
+        self.seq += 1;
         self.ack = syn_ack.seq + 1;
         self.send(&self.pure_ack());
     }
@@ -147,18 +147,18 @@ pub(crate) fn passive_open_data_close(target: &mut dyn Target, family: Family) {
     peer.fails(&Call::Recv { socket, max: 1 }, &CallError::WouldBlock);
 
     peer.send(&peer.pure_ack().with_text(b"hello"));
-    peer.seq = peer.seq + 5;
+    peer.seq += 5;
     assert_eq!(peer.next().ack, peer.seq);
     assert_eq!(peer.recv(socket), CallResult::Data(b"hello".to_vec()));
 
     assert_eq!(peer.call(&Call::Send { socket, data: b"world".to_vec(), urgent: false }), CallResult::Count(5));
     let data = peer.next();
     assert_eq!((data.seq, data.payload.as_slice()), (peer.ack, &b"world"[..]));
-    peer.ack = peer.ack + 5;
+    peer.ack += 5;
     peer.send(&peer.pure_ack());
 
     peer.send(&Segment::fin(peer.seq, peer.ack).with_window(60_000));
-    peer.seq = peer.seq + 1;
+    peer.seq += 1;
     assert_eq!(peer.next().ack, peer.seq);
     assert_eq!(peer.state(socket), State::CloseWait);
     assert_eq!(peer.recv(socket), CallResult::Eof);
@@ -166,7 +166,7 @@ pub(crate) fn passive_open_data_close(target: &mut dyn Target, family: Family) {
     let fin = peer.next();
     assert!(fin.is_fin() && fin.seq == peer.ack, "{fin}");
     assert_eq!(peer.state(socket), State::LastAck);
-    peer.ack = peer.ack + 1;
+    peer.ack += 1;
     peer.send(&peer.pure_ack());
     assert_eq!(peer.state(socket), State::Closed);
     peer.fails(&Call::Send { socket, data: vec![1], urgent: false }, &CallError::Closed);
@@ -190,21 +190,21 @@ pub(crate) fn active_open_half_close(target: &mut dyn Target, family: Family) {
     peer.fails(&Call::Send { socket, data: vec![1], urgent: false }, &CallError::WouldBlock);
     peer.ack = syn.seq + 1;
     peer.send(&Segment::syn(peer.seq).with_ack(peer.ack).with_window(60_000));
-    peer.seq = peer.seq + 1;
+    peer.seq += 1;
     assert_eq!(peer.next().ack, peer.seq);
     assert_eq!(peer.state(socket), State::Established);
     peer.ok(&Call::Shutdown { socket, how: How::Write });
     assert!(peer.next().is_fin());
     assert_eq!(peer.state(socket), State::FinWait1);
     peer.fails(&Call::Send { socket, data: vec![1], urgent: false }, &CallError::Closed);
-    peer.ack = peer.ack + 1;
+    peer.ack += 1;
     peer.send(&peer.pure_ack());
     assert_eq!(peer.state(socket), State::FinWait2);
     peer.send(&peer.pure_ack().with_text(b"late"));
-    peer.seq = peer.seq + 4;
+    peer.seq += 4;
     assert_eq!(peer.recv(socket), CallResult::Data(b"late".to_vec()));
     peer.send(&Segment::fin(peer.seq, peer.ack).with_window(60_000));
-    peer.seq = peer.seq + 1;
+    peer.seq += 1;
     while peer.next().ack != peer.seq {}
     assert_eq!(peer.state(socket), State::TimeWait);
     assert_eq!(peer.recv(socket), CallResult::Eof);
@@ -227,7 +227,7 @@ pub(crate) fn endings(target: &mut dyn Target, family: Family) {
     let listener = peer.listen();
     peer.handshake();
     peer.send(&peer.pure_ack().with_text(b"last words"));
-    peer.seq = peer.seq + 10;
+    peer.seq += 10;
     peer.send(&Segment::rst(peer.seq));
     // It was reset before anyone accepted it, and is given all the same.
     let socket = peer.socket(&Call::Accept { socket: listener });

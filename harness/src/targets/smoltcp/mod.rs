@@ -39,6 +39,7 @@ impl SmolTcp {
         let settings = vec![
             format!("receive and send buffers of {BUFFER} octets: smoltcp has no default; this is the most without a window scale"),
             "backlog: one smoltcp socket waits in LISTEN and another takes its place, as far as the backlog allows".to_owned(),
+            "a listener listens on its port for every address and both IP versions, as smoltcp's applications do".to_owned(),
             "features std, medium-ip, proto-ipv4, proto-ipv6, socket-tcp: no congestion control, no IP fragments".to_owned(),
         ];
         SmolTcp {

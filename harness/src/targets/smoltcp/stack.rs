@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint};
+use smoltcp::wire::{HardwareAddress, IpCidr, IpEndpoint};
 use tcp_reference::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
 use tcp_reference::state::State;
 
@@ -53,7 +53,6 @@ enum Id {
 }
 
 struct Listener {
-    family: Family,
     port: u16,
     backlog: usize,
     options: Options,
@@ -136,7 +135,8 @@ impl Stack {
 
     fn answer(&mut self, call: &Call) -> Result<CallResult, CallError> {
         match call {
-            Call::Listen { port, family, backlog } => self.listen(*port, *family, *backlog),
+            // As applications over smoltcp do it: by port, whatever the address, so that odd destinations reach TCP too.
+            Call::Listen { port, family: _, backlog } => self.listen(*port, *backlog),
             Call::Accept { socket } => self.accept(*socket),
             Call::Connect { port, remote_port, family } => self.connect(*port, *remote_port, *family),
             Call::Send { socket, data, urgent } => self.send(*socket, data, *urgent),
@@ -149,15 +149,14 @@ impl Stack {
         }
     }
 
-    fn listen(&mut self, port: u16, family: Family, backlog: u16) -> Result<CallResult, CallError> {
+    fn listen(&mut self, port: u16, backlog: u16) -> Result<CallResult, CallError> {
         if port == 0 {
             return Err(CallError::Invalid);
         }
-        if self.listeners.iter().any(|l| l.open && l.port == port && l.family == family) {
+        if self.listeners.iter().any(|l| l.open && l.port == port) {
             return Err(CallError::AddressInUse);
         }
         let listener = Listener {
-            family,
             port,
             backlog: usize::from(backlog.max(1)),
             options: Options::default(),
@@ -185,7 +184,7 @@ impl Stack {
     fn connect(&mut self, port: u16, remote_port: u16, family: Family) -> Result<CallResult, CallError> {
         let side = usize::from(family == Family::V6);
         let (local, remote) = (IpEndpoint::new(LOCAL[side].into(), port), IpEndpoint::new(REMOTE[side].into(), remote_port));
-        let listening = self.listeners.iter().any(|l| l.open && l.port == port && l.family == family);
+        let listening = self.listeners.iter().any(|l| l.open && l.port == port);
         let same = |s: &tcp::Socket<'_>| {
             s.state() != tcp::State::Closed && s.local_endpoint() == Some(local) && s.remote_endpoint() == Some(remote)
         };
@@ -428,9 +427,7 @@ impl Stack {
             return;
         }
         let mut socket = listener.options.socket();
-        let side = usize::from(listener.family == Family::V6);
-        let endpoint = IpListenEndpoint { addr: Some(IpAddress::from(LOCAL[side])), port: listener.port };
-        if socket.listen(endpoint).is_ok() {
+        if socket.listen(listener.port).is_ok() {
             let connection = self.add(socket);
             self.listeners[index].pending.push(connection);
         }

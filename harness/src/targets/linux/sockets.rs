@@ -1,0 +1,322 @@
+//! The sockets API of the kernel, in the form that every target speaks.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc::linger;
+use nix::sys::socket::{self, Backlog, MsgFlags, Shutdown, SockaddrStorage, setsockopt, sockopt};
+use tcp_reference::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
+use tcp_reference::segment::Tuple;
+use tcp_reference::state::State;
+
+use super::diag::{self, Cookie};
+use super::namespace::Namespace;
+use crate::targets::{LOCAL, REMOTE};
+
+/// The first socket id.
+const FIRST_ID: SocketId = 3;
+/// The most octets that one `recv` gives.
+const MOST_OCTETS: u32 = 1 << 20;
+
+/// The sockets of one namespace by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Sockets(Vec<Entry>);
+
+#[derive(Debug)]
+enum Entry {
+    /// A listener; `None` once closed.
+    Listener(Option<TcpListener>),
+    Connection(Connection),
+}
+
+#[derive(Debug)]
+struct Connection {
+    /// `None` after `close` or `abort`.
+    stream: Option<TcpStream>,
+    tuple: Tuple,
+    /// `None` when the kernel did not know it any more when it was given.
+    cookie: Option<Cookie>,
+    /// What ended it, which the kernel tells once.
+    ended: Option<CallError>,
+    /// Whether the user has shut down sending.
+    shut: bool,
+}
+
+impl Sockets {
+    /// Does a user call.
+    pub(super) fn call(&mut self, namespace: &mut Namespace, call: &Call) -> CallResult {
+        let result = match call {
+            Call::Listen { port, family, backlog } => self.listen(namespace, *port, *family, *backlog),
+            Call::Accept { socket } => self.accept(namespace, *socket),
+            Call::Connect { port, remote_port, family } => self.connect(namespace, *port, *remote_port, *family),
+            Call::Send { socket, data, urgent } => self.connection(*socket).and_then(|c| c.send(data, *urgent)),
+            Call::Recv { socket, max } => self.connection(*socket).and_then(|c| c.recv(*max)),
+            Call::Shutdown { socket, how } => self.connection(*socket).and_then(|c| c.shutdown(*how)),
+            Call::Close { socket } => self.close(*socket, Ending::Close),
+            Call::Abort { socket } => self.close(*socket, Ending::Abort),
+            Call::Set { socket, option } => self.set(namespace, *socket, *option),
+            Call::State { socket } => self.state(namespace, *socket),
+        };
+        result.unwrap_or_else(CallResult::Error)
+    }
+
+    /// Gives up every socket, so that none outlives its namespace: those with a descriptor abort when it is closed, the others are
+    /// destroyed.
+    pub(super) fn give_up(&mut self, namespace: &mut Namespace) {
+        for entry in self.0.drain(..) {
+            if let Entry::Connection(Connection { stream: None, tuple, cookie: Some(cookie), .. }) = entry {
+                let _gone_already = diag::destroy(&mut namespace.diag, &tuple, cookie);
+            }
+        }
+    }
+
+    fn listen(&mut self, namespace: &mut Namespace, port: u16, family: Family, backlog: u16) -> Result<CallResult, CallError> {
+        if port == 0 {
+            return Err(CallError::Invalid);
+        }
+        let fd = namespace.socket(family).map_err(named)?;
+        let any = match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let start = || {
+            setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+            if family == Family::V6 {
+                setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+            }
+            socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(any, port)))?;
+            socket::listen(&fd, Backlog::new(i32::from(backlog))?)
+        };
+        start().map_err(named)?;
+        self.name(Entry::Listener(Some(TcpListener::from(fd)))).map(CallResult::Socket)
+    }
+
+    fn accept(&mut self, namespace: &mut Namespace, id: SocketId) -> Result<CallResult, CallError> {
+        let listener = match self.find(id)? {
+            Entry::Listener(Some(listener)) => listener,
+            Entry::Listener(None) => return Err(CallError::Closed),
+            Entry::Connection(_) => return Err(CallError::Invalid),
+        };
+        let (stream, peer) = listener.accept().map_err(|error| from_io(&error))?;
+        stream.set_nonblocking(true).map_err(|error| from_io(&error))?;
+        let local = stream.local_addr().map_err(|error| from_io(&error))?;
+        let connection = Connection::new(namespace, OwnedFd::from(stream), Tuple { local, remote: peer })?;
+        Ok(CallResult::Accepted { socket: self.name(Entry::Connection(connection))?, peer: Some(peer) })
+    }
+
+    fn connect(&mut self, namespace: &mut Namespace, port: u16, remote_port: u16, family: Family) -> Result<CallResult, CallError> {
+        if port == 0 || remote_port == 0 {
+            return Err(CallError::Invalid);
+        }
+        let side = usize::from(family == Family::V6);
+        let (local, remote) = (SocketAddr::new(LOCAL[side], port), SocketAddr::new(REMOTE[side], remote_port));
+        let fd = namespace.socket(family).map_err(named)?;
+        socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(local)).map_err(named)?;
+        match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(remote)) {
+            Ok(()) | Err(Errno::EINPROGRESS) => {}
+            Err(error) => return Err(named(error)),
+        }
+        let connection = Connection::new(namespace, fd, Tuple { local, remote })?;
+        self.name(Entry::Connection(connection)).map(CallResult::Socket)
+    }
+
+    fn close(&mut self, id: SocketId, ending: Ending) -> Result<CallResult, CallError> {
+        match self.find(id)? {
+            Entry::Listener(listener) => *listener = None,
+            Entry::Connection(connection) => {
+                if let Some(stream) = connection.stream.take() {
+                    match ending {
+                        Ending::Close => set_linger(&stream, false).map_err(named)?,
+                        Ending::Abort => {}
+                    }
+                }
+            }
+        }
+        Ok(CallResult::Done)
+    }
+
+    fn set(&mut self, namespace: &Namespace, id: SocketId, option: SetOption) -> Result<CallResult, CallError> {
+        match self.find(id)? {
+            Entry::Listener(None) => Err(CallError::Closed),
+            Entry::Listener(Some(listener)) => match option {
+                // The kernel has these for a namespace, not for a socket; each target has a namespace of its own.
+                SetOption::Timestamps(on) => switch(namespace, "ipv4/tcp_timestamps", on),
+                SetOption::Sack(on) => switch(namespace, "ipv4/tcp_sack", on),
+                SetOption::WindowScale(on) => switch(namespace, "ipv4/tcp_window_scaling", on),
+                SetOption::Mss(mss) => done(setsockopt(listener, sockopt::TcpMaxSeg, &u32::from(mss))),
+                SetOption::NoDelay(_) | SetOption::AckDelay(_) | SetOption::KeepAlive(_) | SetOption::Timeout(_) => {
+                    set_plain(listener, option)
+                }
+            },
+            Entry::Connection(connection) => connection.stream.as_ref().map_or(Ok(CallResult::Done), |stream| set_plain(stream, option)),
+        }
+    }
+
+    fn state(&mut self, namespace: &mut Namespace, id: SocketId) -> Result<CallResult, CallError> {
+        let state = match self.find(id)? {
+            Entry::Listener(Some(_)) => State::Listen,
+            Entry::Listener(None) => State::Closed,
+            Entry::Connection(connection) => {
+                let found = diag::look_up(&mut namespace.diag, &connection.tuple).map_err(named)?;
+                found.filter(|f| Some(f.cookie) == connection.cookie).map_or(State::Closed, |f| f.state)
+            }
+        };
+        Ok(CallResult::State(state))
+    }
+
+    fn name(&mut self, entry: Entry) -> Result<SocketId, CallError> {
+        self.0.push(entry);
+        SocketId::try_from(self.0.len() - 1).map(|n| n + FIRST_ID).map_err(|_| CallError::NoBuffer)
+    }
+
+    fn find(&mut self, id: SocketId) -> Result<&mut Entry, CallError> {
+        let index = id.checked_sub(FIRST_ID).and_then(|n| usize::try_from(n).ok());
+        index.and_then(|n| self.0.get_mut(n)).ok_or(CallError::Invalid)
+    }
+
+    fn connection(&mut self, id: SocketId) -> Result<&mut Connection, CallError> {
+        match self.find(id)? {
+            Entry::Connection(connection) => Ok(connection),
+            Entry::Listener(_) => Err(CallError::NotConnected),
+        }
+    }
+}
+
+/// Which of the two ends of a descriptor.
+#[derive(Clone, Copy)]
+enum Ending {
+    Close,
+    Abort,
+}
+
+impl Connection {
+    /// Takes a socket in. Until the user closes it, it lingers for no time, so that whatever ends the process aborts it.
+    fn new(namespace: &mut Namespace, fd: OwnedFd, tuple: Tuple) -> Result<Connection, CallError> {
+        let stream = TcpStream::from(fd);
+        set_linger(&stream, true).map_err(named)?;
+        let cookie = diag::look_up(&mut namespace.diag, &tuple).map_err(named)?.map(|found| found.cookie);
+        Ok(Connection { stream: Some(stream), tuple, cookie, ended: None, shut: false })
+    }
+
+    fn send(&mut self, data: &[u8], urgent: bool) -> Result<CallResult, CallError> {
+        let stream = self.stream.as_ref().ok_or(CallError::Closed)?;
+        if let Some(error) = &self.ended {
+            return Err(error.clone());
+        }
+        let urgent = if urgent { MsgFlags::MSG_OOB } else { MsgFlags::empty() };
+        match socket::send(stream.as_raw_fd(), data, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT | urgent) {
+            Ok(count) => Ok(CallResult::Count(u32::try_from(count).unwrap_or(u32::MAX))),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn recv(&mut self, max: u32) -> Result<CallResult, CallError> {
+        let stream = self.stream.as_ref().ok_or(CallError::Closed)?;
+        if max == 0 {
+            return Err(CallError::Invalid);
+        }
+        let mut data = vec![0; usize::try_from(max.min(MOST_OCTETS)).unwrap_or(0)];
+        let received = socket::recv(stream.as_raw_fd(), &mut data, MsgFlags::MSG_DONTWAIT);
+        match (received, &self.ended) {
+            (Ok(count), _) if count > 0 => {
+                data.truncate(count);
+                Ok(CallResult::Data(data))
+            }
+            (_, Some(error)) => Err(error.clone()),
+            (Ok(_), None) => Ok(CallResult::Eof),
+            (Err(error), None) => Err(self.failed(error)),
+        }
+    }
+
+    fn shutdown(&mut self, how: How) -> Result<CallResult, CallError> {
+        let Some(stream) = &self.stream else { return Ok(CallResult::Done) };
+        let (how, shuts) = match how {
+            How::Read => (Shutdown::Read, false),
+            How::Write => (Shutdown::Write, true),
+            How::Both => (Shutdown::Both, true),
+        };
+        socket::shutdown(stream.as_raw_fd(), how).map_err(named)?;
+        self.shut |= shuts;
+        Ok(CallResult::Done)
+    }
+
+    /// The error by its name; one that ended the connection is kept. The kernel says EPIPE for an RST that came in CLOSE-WAIT as well as
+    /// for sending after `shutdown`.
+    fn failed(&mut self, error: Errno) -> CallError {
+        let name = match error {
+            Errno::EPIPE if !self.shut => CallError::Reset,
+            _ => named(error),
+        };
+        match name {
+            CallError::Refused | CallError::Reset | CallError::TimedOut | CallError::Other(_) => self.ended = Some(name.clone()),
+            CallError::WouldBlock
+            | CallError::NotConnected
+            | CallError::Closed
+            | CallError::AddressInUse
+            | CallError::NoBuffer
+            | CallError::Invalid => {}
+        }
+        name
+    }
+}
+
+/// Options that the kernel has for a socket.
+fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption) -> Result<CallResult, CallError> {
+    const SECOND: Micros = 1_000_000;
+    match option {
+        SetOption::NoDelay(on) => done(setsockopt(socket, sockopt::TcpNoDelay, &on)),
+        SetOption::KeepAlive(None) => done(setsockopt(socket, sockopt::KeepAlive, &false)),
+        SetOption::KeepAlive(Some(us)) if us >= SECOND && us.is_multiple_of(SECOND) => {
+            let seconds = u32::try_from(us / SECOND).map_err(|_| CallError::Invalid)?;
+            done(
+                setsockopt(socket, sockopt::KeepAlive, &true)
+                    .and_then(|()| setsockopt(socket, sockopt::TcpKeepIdle, &seconds))
+                    .and_then(|()| setsockopt(socket, sockopt::TcpKeepInterval, &seconds)),
+            )
+        }
+        SetOption::Timeout(us) => {
+            let milliseconds = u32::try_from(us.unwrap_or(0).div_ceil(1000)).map_err(|_| CallError::Invalid)?;
+            done(setsockopt(socket, sockopt::TcpUserTimeout, &milliseconds))
+        }
+        // The kernel has no such option for a socket, or only before its SYN has left.
+        SetOption::KeepAlive(Some(_))
+        | SetOption::AckDelay(_)
+        | SetOption::Timestamps(_)
+        | SetOption::Sack(_)
+        | SetOption::WindowScale(_)
+        | SetOption::Mss(_) => Ok(CallResult::Unsupported),
+    }
+}
+
+fn switch(namespace: &Namespace, path: &'static str, on: bool) -> Result<CallResult, CallError> {
+    done(namespace.sysctl(path, if on { "1" } else { "0" }))
+}
+
+fn done(result: Result<(), Errno>) -> Result<CallResult, CallError> {
+    result.map(|()| CallResult::Done).map_err(named)
+}
+
+/// With linger for no time, closing the last descriptor is RFC 9293's ABORT.
+fn set_linger(stream: &TcpStream, on: bool) -> Result<(), Errno> {
+    setsockopt(stream, sockopt::Linger, &linger { l_onoff: i32::from(on), l_linger: 0 })
+}
+
+fn from_io(error: &std::io::Error) -> CallError {
+    error.raw_os_error().map_or_else(|| CallError::Other(error.to_string()), |raw| named(Errno::from_raw(raw)))
+}
+
+fn named(error: Errno) -> CallError {
+    match error {
+        Errno::EAGAIN => CallError::WouldBlock,
+        Errno::ECONNREFUSED => CallError::Refused,
+        Errno::ECONNRESET | Errno::ECONNABORTED => CallError::Reset,
+        Errno::ETIMEDOUT => CallError::TimedOut,
+        Errno::ENOTCONN => CallError::NotConnected,
+        Errno::EPIPE => CallError::Closed,
+        Errno::EADDRINUSE | Errno::EADDRNOTAVAIL => CallError::AddressInUse,
+        Errno::ENOBUFS | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE => CallError::NoBuffer,
+        Errno::EINVAL => CallError::Invalid,
+        other => CallError::Other(other.desc().to_owned()),
+    }
+}
