@@ -1,7 +1,7 @@
 //! Templates: one text that stands for a grid of vectors.
 //!
 //! A line `//@ for: flag = S F P` in the header makes one vector for each value; several such lines make one for each combination.
-//! `${flag}` stands for the value. Where a cell needs several words, a value has parts: `//@ for: flag|name = S|syn F|fin`. The id of a
+//! `${flag}` stands for the value, in which `~` is a blank. Where a cell needs several words, a value has parts: `//@ for: flag|name = S|syn F|fin`. The id of a
 //! cell is the template's, `@`, and the first part of each value: `reset/slug@ESTABLISHED,syn`.
 //!
 //! A value that names a block of `states.inc` brings the block's variables too: with `state = ESTABLISHED`, `${preamble}` is the text that
@@ -71,9 +71,9 @@ fn parameters(id: &str, text: &str) -> Result<(Vec<Parameter>, String), Box<Pars
 /// `flag|name = S|syn F|fin`; each value has as many parts as there are names.
 fn parameter(text: &str) -> Option<Parameter> {
     let (names, values) = text.split_once('=')?;
-    let parts = |s: &str| s.trim().split('|').map(str::to_owned).collect::<Vec<String>>();
-    let names = parts(names);
-    let values: Vec<Vec<String>> = values.split_whitespace().map(parts).collect();
+    let parts = |s: &str| s.split('|').map(str::to_owned).collect::<Vec<String>>();
+    let names = parts(names.trim());
+    let values: Vec<Vec<String>> = values.split_whitespace().map(|v| parts(&v.replace('~', " "))).collect();
     let fits = !values.is_empty() && values.iter().all(|v| v.len() == names.len());
     let named = names.iter().all(|n| !n.is_empty() && n.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
     (fits && named).then_some(Parameter { names, values })
