@@ -1,4 +1,5 @@
 //! Drives a stack under test.
+pub mod doctor;
 pub mod target;
 pub mod targets;
 pub mod wire;

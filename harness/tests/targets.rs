@@ -7,5 +7,20 @@ mod linux;
 mod peer;
 #[path = "targets/smoltcp.rs"]
 mod smoltcp;
+#[path = "targets/speed.rs"]
+mod speed;
 #[path = "targets/watchdog.rs"]
 mod watchdog;
+
+/// The doctor's verdict is the targets' own: all is well exactly where the kernel target opens.
+#[test]
+fn doctor() {
+    let checks = tcp_harness::doctor::examine();
+    for check in &checks {
+        assert!(check.ok == check.remedy.is_empty());
+        eprintln!("{:?}", check);
+    }
+    assert!(checks.iter().filter(|c| c.target == "smoltcp").all(|c| c.ok));
+    #[cfg(target_os = "linux")]
+    assert_eq!(checks.iter().all(|c| c.ok), tcp_harness::targets::linux::LinuxKernel::new().is_ok());
+}

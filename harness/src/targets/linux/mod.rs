@@ -13,6 +13,7 @@ mod diag;
 mod link;
 mod namespace;
 mod netlink;
+mod probe;
 mod sockets;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::targets::{LOCAL, MTU, REMOTE};
 use link::Watch;
 pub use namespace::enter_user_namespace_if_needed;
 use namespace::{Namespace, SYSCTLS};
+pub use probe::{Probe, probe};
 use sockets::Sockets;
 
 /// The target's name.

@@ -228,7 +228,7 @@ fn tcp_socket(family: Family) -> Result<OwnedFd, Errno> {
     socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
-fn set(path: &str, value: &str) -> io::Result<()> {
+pub(super) fn set(path: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/{path}"), value)
 }
 
