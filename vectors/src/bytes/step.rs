@@ -251,7 +251,7 @@ fn oddity(kind: u8, value: u8) -> Option<Oddity> {
         1 => Oddity::BadChecksum,
         3 => Oddity::DataOffset(value % 16),
         5 => Oddity::Truncated(value % 61),
-        7 => Oddity::Reserved(value % 16),
+        7 => Oddity::Reserved(value % 8),
         9 => Oddity::Fragment,
         11 => Oddity::From(address),
         13 if address == OddAddress::Unspecified => Oddity::To(OddAddress::Broadcast),

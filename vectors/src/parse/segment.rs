@@ -238,7 +238,7 @@ fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
         "bad-checksum" => Oddity::BadChecksum,
         "data-offset" => Oddity::DataOffset(byte(i, "the data offset", 15)?),
         "truncated" => Oddity::Truncated(byte(i, "the octets that arrive", 60)?),
-        "reserved" => Oddity::Reserved(byte(i, "the reserved bits", 15)?),
+        "reserved" => Oddity::Reserved(byte(i, "the reserved bits", 7)?),
         "fragment" => Oddity::Fragment,
         "from" => Oddity::From(address(i, &ODD_SOURCES)?),
         "to" => Oddity::To(address(i, &ODD_SOURCES[..2])?),
