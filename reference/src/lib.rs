@@ -13,6 +13,7 @@ pub mod relation;
 pub mod rules;
 pub mod segment;
 pub mod seq;
+pub mod stack;
 pub mod state;
 pub mod tcb;
 pub mod trace;

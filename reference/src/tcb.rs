@@ -124,6 +124,12 @@ impl Tcb {
         self.peer_fin.is_some_and(|fin| self.rcv_nxt.gt(fin))
     }
 
+    /// The number after the last octet of text that can be delivered.
+    #[must_use]
+    pub fn readable_end(&self) -> Seq {
+        if self.fin_taken() { self.rcv_nxt - 1 } else { self.rcv_nxt }
+    }
+
     /// The advertised window, octets.
     #[must_use]
     pub fn rcv_wnd(&self) -> u32 {

@@ -38,9 +38,6 @@ fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         max_snd_wnd: u32::from(segment.window),
         ..new_tcb(segment, env)
     };
-    if segment.is_fin() {
-        out.push(Outcome::new(rules::LISTEN_SYN_FIN, Conn::Absent, Answer::Silence));
-    }
     let rule = match (segment.is_fin(), segment.payload.is_empty()) {
         (true, _) => rules::LISTEN_SYN_FIN,
         (false, false) => rules::LISTEN_SYN_DATA,
@@ -53,6 +50,9 @@ fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         out.push(Outcome::new(rule, Conn::Open(queued), Answer::SynAck));
     }
     out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
+    if segment.is_fin() {
+        out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
+    }
 }
 
 /// A TCB that has just seen the peer's SYN.

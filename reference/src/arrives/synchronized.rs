@@ -78,7 +78,7 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     }
     if segment.is_syn() {
         // RFC 5961 has the SYN answered "irrespective of the sequence number"; the sequence check asks for the same segment.
-        syn_below_window(tcb, segment, env, out);
+        syn_below_window(tcb, segment, out);
         if tcb.state == State::TimeWait {
             syn_in_time_wait(tcb, segment, env, out);
         }
@@ -107,7 +107,7 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
 }
 
 /// A SYN in SYN-RECEIVED that fails the sequence check: the peer's SYN again, or its SYN-ACK in a simultaneous open.
-fn syn_below_window(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+fn syn_below_window(tcb: &Tcb, segment: &Segment, out: &mut Vec<Outcome>) {
     if tcb.state != State::SynReceived || segment.seq != tcb.irs {
         return;
     }
@@ -125,7 +125,6 @@ fn syn_below_window(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outco
         }
     } else {
         // Most stacks answer a repeated SYN with their SYN-ACK again.
-        let _ = env;
         out.push(Outcome::new(rules::SYN_RECEIVED_SYN_DUPLICATE, Conn::Open(tcb.clone()), Answer::SynAck));
     }
 }
@@ -138,10 +137,6 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge).showing(Habit::ChallengesRst, true));
     }
-    if tcb.state == State::TimeWait {
-        // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
-        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
-    }
     if exact || env.habits.allows(Habit::ChallengesRst, false) {
         let reset = Outcome::new(rule, Conn::Absent, Answer::Silence);
         let reset = match (tcb.state, tcb.opened) {
@@ -150,6 +145,10 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
             _ => reset.telling(Signal::Reset),
         };
         out.push(if exact { reset } else { reset.showing(Habit::ChallengesRst, false) });
+    }
+    if tcb.state == State::TimeWait {
+        // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
     }
 }
 

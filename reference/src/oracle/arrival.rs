@@ -2,7 +2,6 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::emission::readable_end;
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, TimeWaitTimer, arrive};
@@ -149,18 +148,21 @@ impl Hypothesis {
         let was = before.tcb();
         if tcb.snd_una != old_una {
             clocks.rtt_max = clocks.rtt_max.max(at.now.saturating_sub(clocks.unanswered_since));
-            if clocks.timeouts == 0 {
+            // Karn: the backoff stands until text that was first sent after the recovery is acknowledged.
+            if clocks.timeouts > 0 {
+                clocks.backoff_until = tcb.snd_nxt;
+            } else if tcb.snd_una.gt(clocks.backoff_until) || clocks.backoff == 0 {
                 clocks.backoff = 0;
             }
             clocks.timeouts = 0;
             clocks.last_gap = 0;
             clocks.duplicate_acks = 0;
+            clocks.fast_resent = false;
             clocks.rto_since = at.now;
             clocks.unanswered_since = at.now;
             clocks.progress_since = at.now;
-            if clocks.resend_below.is_some_and(|(_, below)| tcb.snd_una.ge(below)) {
-                clocks.resend_below = None;
-            }
+            // A partial acknowledgment lets the next hole leave again (RFC 6582 section 3.2).
+            clocks.resend_below = clocks.resend_below.map(|(_, below)| (tcb.snd_una, below)).filter(|(una, below)| una.lt(*below));
         } else if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
             clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
         }
@@ -182,7 +184,7 @@ impl Hypothesis {
         }
         if tcb.state != State::SynReceived {
             self.user.established = true;
-            self.user.readable = readable_end(tcb).since(tcb.irs + 1);
+            self.user.readable = tcb.readable_end().since(tcb.irs + 1);
             self.user.eof = tcb.fin_taken();
         }
     }

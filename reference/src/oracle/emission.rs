@@ -6,9 +6,8 @@ use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
 use crate::profile::{Profile, SECOND};
 use crate::rules;
 use crate::segment::{Flags, Segment};
-use crate::seq::Seq;
 use crate::state::State;
-use crate::tcb::{Conn, SynSent, Tcb};
+use crate::tcb::{Conn, SynSent};
 
 /// What an emission is judged against besides the explanation.
 #[derive(Clone, Copy)]
@@ -358,21 +357,21 @@ impl Hypothesis {
     fn retransmission(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
-        let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
+        let nxt = tcb.snd_nxt;
         if let Some((resent, below)) = self.clocks.resend_below {
             if seg.seq.ge(resent) && seg.seq.lt(below) {
                 self.clocks.resend_below = Some((seg.end(), below));
-                self.clocks.rto_since = sent.at;
+                self.resent_head(sent);
                 return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
             }
         }
-        if self.clocks.duplicate_acks >= 3 || self.clocks.sacked {
+        if (self.clocks.duplicate_acks >= 3 && !self.clocks.fast_resent) || self.clocks.sacked {
             self.clocks.resend_below = Some((seg.end(), nxt));
-            self.clocks.rto_since = sent.at;
+            self.clocks.fast_resent = true;
+            self.resent_head(sent);
             return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
         }
         let licence = self.timed_out(sent, 0)?;
-        let _ = una;
         self.clocks.resend_below = Some((seg.end(), nxt));
         Ok(licence)
     }
@@ -396,10 +395,16 @@ impl Hypothesis {
         self.clocks.last_gap = gap_most;
         self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
         self.clocks.backoff = self.clocks.backoff.max(self.clocks.timeouts);
-        let since = self.clocks.unanswered_since;
-        self.sent_head(sent);
-        self.clocks.unanswered_since = since;
+        self.resent_head(sent);
         Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
+    }
+
+    /// Octets left again; where they are the first that wait, the next time-out counts from now.
+    fn resent_head(&mut self, sent: &Sent<'_>) {
+        self.clocks.rto_since = sent.at;
+        if self.conn.tcb().is_none_or(|t| sent.segment.seq.le(t.snd_una)) {
+            self.clocks.head_sent = (sent.from, sent.at);
+        }
     }
 
     /// The octet at SND.UNA left now.
@@ -441,9 +446,4 @@ fn close_rule(state: State) -> RuleId {
         | State::Closing
         | State::TimeWait => rules::CLOSE_ESTABLISHED,
     }
-}
-
-/// The number after the last octet of text that the peer can have delivered so far.
-pub(crate) fn readable_end(tcb: &Tcb) -> Seq {
-    if tcb.fin_taken() { tcb.rcv_nxt - 1 } else { tcb.rcv_nxt }
 }

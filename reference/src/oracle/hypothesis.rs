@@ -85,6 +85,8 @@ pub(crate) struct Clocks {
     pub(crate) resend_below: Option<(Seq, Seq)>,
     /// Duplicate ACKs in a row.
     pub(crate) duplicate_acks: u8,
+    /// They have already made the first segment leave again.
+    pub(crate) fast_resent: bool,
     /// The peer has sent SACK blocks: retransmission by them is not judged.
     pub(crate) sacked: bool,
     /// When something last happened that lets the stack send: a write, an acknowledgment, a window, an emission.
@@ -97,6 +99,8 @@ pub(crate) struct Clocks {
     pub(crate) last_challenge: Option<Micros>,
     /// Time-outs whose backoff still counts, since no round trip was measured after them (RFC 6298 section 5).
     pub(crate) backoff: u8,
+    /// SND.NXT when the first acknowledgment after those time-outs came.
+    pub(crate) backoff_until: Seq,
     /// The MSS that the stack advertised: what counts as a full-sized segment (RFC 5681 RMSS).
     pub(crate) rmss: u16,
     /// Full-sized in-order segments not acknowledged yet.

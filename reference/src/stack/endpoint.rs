@@ -1,0 +1,449 @@
+//! One connection of the reference stack: its TCB, its buffers and its timers.
+
+use std::collections::BTreeMap;
+
+use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
+use crate::profile::SECOND;
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Signal, TimeWaitTimer, arrive};
+use crate::segment::{Segment, TcpOption, Tuple};
+use crate::seq::Seq;
+use crate::stack::mutant::Mutant;
+use crate::stack::Policy;
+use crate::state::State;
+use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    pub(crate) tuple: Tuple,
+    pub(crate) conn: Conn,
+    pub(crate) socket: Option<SocketId>,
+    pub(crate) listener: Option<SocketId>,
+    pub(crate) established_at: Option<Micros>,
+    /// What the user wrote from `sent_base` on.
+    pub(crate) unacked: Vec<u8>,
+    /// The number of the first octet of `unacked`.
+    pub(crate) unacked_at: Seq,
+    /// In-order octets that the user has not read.
+    pub(crate) readable: Vec<u8>,
+    /// Octets that arrived out of order, by their distance from IRS.
+    ahead: BTreeMap<u32, Vec<u8>>,
+    pub(crate) closing: bool,
+    pub(crate) orphan: bool,
+    ended: Option<CallError>,
+    pub(crate) timers: Timers,
+    pub(crate) nodelay: bool,
+    pub(crate) user_timeout: Option<Micros>,
+    /// Segments to send, each with a delay.
+    pub(crate) outbox: Vec<(Micros, Segment)>,
+    pub(crate) mutant: Option<&'static Mutant>,
+}
+
+/// The timers of a connection, each at its absolute time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timers {
+    pub(crate) retransmit: Option<Micros>,
+    pub(crate) persist: Option<Micros>,
+    pub(crate) delayed_ack: Option<Micros>,
+    pub(crate) time_wait: Option<Micros>,
+    pub(crate) rto: Micros,
+    pub(crate) srtt: Option<(Micros, Micros)>,
+    /// The number being timed and when it was sent (Karn: never a retransmission).
+    pub(crate) timing: Option<(Seq, Micros)>,
+    pub(crate) timeouts: u32,
+    pub(crate) first_unanswered: Micros,
+    pub(crate) full_unacked: u32,
+    pub(crate) duplicate_acks: u32,
+    pub(crate) cwnd: u32,
+    pub(crate) ssthresh: u32,
+    /// Where a recovery ends: text below it is resent as acknowledgments come in.
+    pub(crate) recover: Option<Seq>,
+    /// An acknowledgment covered part of what a recovery waits for (RFC 6582): the next hole leaves again.
+    pub(crate) partial_ack: bool,
+}
+
+impl Endpoint {
+    pub(crate) fn new(tuple: Tuple) -> Endpoint {
+        Endpoint {
+            tuple,
+            conn: Conn::Absent,
+            socket: None,
+            listener: None,
+            established_at: None,
+            unacked: Vec::new(),
+            unacked_at: Seq(0),
+            readable: Vec::new(),
+            ahead: BTreeMap::new(),
+            closing: false,
+            orphan: false,
+            ended: None,
+            timers: Timers { rto: SECOND, ssthresh: u32::MAX, ..Timers::default() },
+            nodelay: false,
+            user_timeout: None,
+            outbox: Vec::new(),
+            mutant: None,
+        }
+    }
+
+    /// Active OPEN (RFC 9293 section 3.10.1): `<SEQ=ISS><CTL=SYN>`.
+    pub(crate) fn open(&mut self, iss: Seq, now: Micros, policy: &Policy, mutant: Option<&'static Mutant>) {
+        self.mutant = mutant;
+        let syn_sent = SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale, closing: false };
+        self.conn = Conn::SynSent(syn_sent);
+        self.unacked_at = iss + 1;
+        self.timers.timing = Some((iss + 1, now));
+        self.timers.first_unanswered = now;
+        let syn = self.with_syn_options(Segment::syn(iss), policy, policy.window_scale);
+        self.put(crate::rules::OPEN_ACTIVE, syn);
+        self.arm_retransmit(now);
+    }
+
+    /// SEGMENT ARRIVES: the relation's outcomes, one picked, then a mutant's fault. Returns the incarnation that a new one replaced.
+    pub(crate) fn arrive(
+        &mut self,
+        segment: &Segment,
+        listening: bool,
+        iss: Seq,
+        now: Micros,
+        policy: &Policy,
+        mutant: Option<&'static Mutant>,
+    ) -> Option<Endpoint> {
+        self.mutant = mutant;
+        let env = Env {
+            listening,
+            orphan: self.orphan,
+            default_mss: if self.tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 },
+            fresh: Fresh { iss, window: policy.buffer.min(65_535), scale: policy.window_scale },
+            habits: policy.habits(),
+        };
+        let mut outcomes = Vec::new();
+        arrive(&self.conn, segment, &env, &mut outcomes);
+        let mut outcome = policy.pick(outcomes)?;
+        if let Some(m) = mutant {
+            m.spoil_outcome(&mut outcome, &self.conn);
+        }
+        let reopened = matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
+        let retired = reopened.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
+        self.mutant = mutant;
+        self.apply(outcome, segment, now, policy);
+        retired
+    }
+
+    fn apply(&mut self, outcome: Outcome, segment: &Segment, now: Micros, policy: &Policy) {
+        let before = std::mem::replace(&mut self.conn, outcome.next);
+        if let Conn::Open(tcb) = &self.conn {
+            let fresh = !matches!(before, Conn::Open(_));
+            if fresh {
+                self.unacked_at = tcb.iss + 1;
+                if matches!(before, Conn::Absent) {
+                    self.timers.timing = Some((tcb.iss + 1, now));
+                    self.timers.first_unanswered = now;
+                }
+            }
+            self.take_text(&before, segment);
+            self.take_ack(&before, segment, now);
+        }
+        self.note_state(&before, outcome.signal, outcome.time_wait, now, policy);
+        self.make_room(policy);
+        self.answer(outcome.answer, outcome.rule, segment, now, policy);
+        self.output(now, policy);
+    }
+
+    /// Octets between the old and the new RCV.NXT go to the user; those beyond are kept.
+    fn take_text(&mut self, before: &Conn, segment: &Segment) {
+        let Conn::Open(tcb) = &self.conn else { return };
+        let old = before.tcb().map_or(tcb.irs + 1, |t| t.rcv_nxt);
+        let start = segment.text_start();
+        let kept = tcb.held.iter().any(|&(from, to)| start.lt(to) && segment.text_end().gt(from));
+        if !segment.payload.is_empty() && (tcb.rcv_nxt != old || kept) {
+            let skip = if start.lt(old) { old.since(start) as usize } else { 0 };
+            if let Some(text) = segment.payload.get(skip..) {
+                let at = (start + u32::try_from(skip).unwrap_or(0)).since(tcb.irs);
+                let longer = self.ahead.get(&at).is_none_or(|t| t.len() < text.len());
+                if longer {
+                    self.ahead.insert(at, text.to_vec());
+                }
+            }
+        }
+        let end = tcb.readable_end().since(tcb.irs);
+        let mut next = old.since(tcb.irs);
+        while next < end {
+            let found = self.ahead.range(..=next).rev().find(|(at, t)| u64::from(**at) + t.len() as u64 > u64::from(next));
+            let Some((&at, text)) = found else { break };
+            let from = (next - at) as usize;
+            let to = text.len().min((end - at) as usize);
+            self.readable.extend_from_slice(&text[from..to]);
+            next = at + u32::try_from(to).unwrap_or(0);
+        }
+        self.ahead.retain(|at, t| u64::from(*at) + t.len() as u64 > u64::from(end));
+    }
+
+    /// What an acknowledgment does to buffers and timers (RFC 6298 section 5, RFC 5681 section 3).
+    fn take_ack(&mut self, before: &Conn, segment: &Segment, now: Micros) {
+        let Conn::Open(tcb) = self.conn.clone() else { return };
+        let old_una = match before {
+            Conn::Absent => tcb.snd_una,
+            Conn::SynSent(c) => c.iss,
+            Conn::Open(t) => t.snd_una,
+        };
+        let mss = u32::from(tcb.snd_mss);
+        if tcb.snd_una == old_una {
+            if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
+                self.timers.duplicate_acks += 1;
+            }
+            if tcb.snd_wnd == 0 {
+                // A probe was answered: the connection stays (RFC 9293 MUST-37).
+                self.timers.first_unanswered = now;
+            }
+            return;
+        }
+        let acked = tcb.snd_una.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
+        let text = acked.min(self.unacked.len());
+        self.unacked.drain(..text);
+        self.unacked_at += u32::try_from(text).unwrap_or(0);
+        if let Some((_, sent)) = self.timers.timing.filter(|(n, _)| tcb.snd_una.ge(*n)) {
+            self.timers.timing = None;
+            self.measured(now - sent);
+        }
+        if self.timers.cwnd == 0 {
+            self.timers.cwnd = 10 * mss;
+        } else if self.timers.cwnd < self.timers.ssthresh {
+            self.timers.cwnd += mss;
+        } else {
+            self.timers.cwnd += (mss * mss / self.timers.cwnd).max(1);
+        }
+        self.timers.timeouts = 0;
+        self.timers.duplicate_acks = 0;
+        self.timers.first_unanswered = now;
+        let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
+        self.timers.retransmit = None;
+        if una != nxt {
+            self.arm_retransmit(now);
+        }
+        self.timers.recover = self.timers.recover.filter(|r| una.lt(*r));
+        self.timers.partial_ack = self.timers.recover.is_some();
+    }
+
+    /// A round trip was measured (RFC 6298 section 2).
+    fn measured(&mut self, rtt: Micros) {
+        let (srtt, var) = match self.timers.srtt {
+            None => (rtt, rtt / 2),
+            Some((srtt, var)) => (srtt - srtt / 8 + rtt / 8, var - var / 4 + srtt.abs_diff(rtt) / 4),
+        };
+        self.timers.srtt = Some((srtt, var));
+        self.timers.rto = (srtt + (4 * var).max(1000)).clamp(SECOND, 60 * SECOND);
+    }
+
+    fn note_state(&mut self, before: &Conn, signal: Option<Signal>, time_wait: TimeWaitTimer, now: Micros, policy: &Policy) {
+        let gone = self.conn == Conn::Absent && *before != Conn::Absent;
+        if gone {
+            self.ended = self.ended.clone().or(match signal {
+                Some(Signal::Refused) => Some(CallError::Refused),
+                Some(Signal::Reset) => Some(CallError::Reset),
+                Some(Signal::Closing) | None => Some(CallError::Closed),
+            });
+            self.stop();
+        }
+        if let Conn::Open(tcb) = &self.conn {
+            if tcb.state != State::SynReceived && self.established_at.is_none() {
+                self.established_at = Some(now);
+            }
+            if tcb.state == State::TimeWait {
+                let restarts = matches!(time_wait, TimeWaitTimer::Starts | TimeWaitTimer::MayRestart);
+                if restarts || self.timers.time_wait.is_none() {
+                    let lasts = self.mutant.map_or(policy.time_wait, |m| m.spoil_time_wait(policy.time_wait));
+                    self.timers.time_wait = (lasts != Micros::MAX).then_some(now + lasts);
+                }
+                self.timers.retransmit = None;
+                self.timers.persist = None;
+            }
+        }
+    }
+
+    /// The connection is gone: no timer runs, nothing waits.
+    fn stop(&mut self) {
+        let (srtt, rto) = (self.timers.srtt, self.timers.rto);
+        self.timers = Timers { srtt, rto, ssthresh: u32::MAX, ..Timers::default() };
+        self.unacked.clear();
+        self.ahead.clear();
+        if self.listener.is_some() && self.established_at.is_none() {
+            self.listener = None;
+        }
+    }
+
+    /// The right edge follows the buffer, never to the left (SHLD-14).
+    fn make_room(&mut self, policy: &Policy) {
+        let free = policy.buffer.min(65_535).saturating_sub(u32::try_from(self.readable.len()).unwrap_or(u32::MAX));
+        if let Conn::Open(tcb) = &mut self.conn {
+            let right = tcb.rcv_nxt + free;
+            tcb.rcv_right = tcb.rcv_right.max(right).max(tcb.rcv_nxt);
+            tcb.rcv_room = tcb.rcv_right;
+        }
+    }
+
+    fn answer(&mut self, answer: Answer, rule: crate::catalogue::RuleId, segment: &Segment, now: Micros, policy: &Policy) {
+        match answer {
+            Answer::Silence | Answer::MayAck | Answer::MayReset(_) => {}
+            Answer::Reset(form) => self.put(rule, form.segment()),
+            Answer::SynAck => {
+                if let Some(syn_ack) = self.syn_ack(policy) {
+                    self.put(rule, syn_ack);
+                    self.arm_retransmit(now);
+                }
+            }
+            Answer::Ack(Owed::Delayed) if policy.ack_delay > 0 && !segment.is_fin() && !segment.is_syn() => {
+                self.timers.full_unacked += u32::from(segment.payload.len() >= usize::from(policy.mss));
+                if self.timers.full_unacked >= 2 {
+                    self.acknowledge(rule);
+                } else {
+                    let delay = self.mutant.map_or(policy.ack_delay, |m| m.spoil_ack_delay(policy.ack_delay));
+                    self.timers.delayed_ack = self.timers.delayed_ack.or(Some(now + delay));
+                }
+            }
+            Answer::Ack(_) => self.acknowledge(rule),
+        }
+        if let Some(m) = self.mutant {
+            m.spoil_silence(rule, answer, segment, &self.conn, &mut self.outbox);
+        }
+    }
+
+    /// SEND (RFC 9293 section 3.10.2).
+    pub(crate) fn send(&mut self, data: &[u8], now: Micros, policy: &Policy) -> CallResult {
+        if let Some(error) = &self.ended {
+            return CallResult::Error(error.clone());
+        }
+        let open = match &self.conn {
+            Conn::Absent => false,
+            Conn::SynSent(_) => true,
+            Conn::Open(t) => matches!(t.state, State::SynReceived | State::Established | State::CloseWait),
+        };
+        if !open || self.closing {
+            return CallResult::Error(CallError::Closed);
+        }
+        let room = SEND_BUFFER.saturating_sub(self.unacked.len());
+        if room == 0 && !data.is_empty() {
+            return CallResult::Error(CallError::WouldBlock);
+        }
+        let taken = room.min(data.len());
+        self.unacked.extend_from_slice(&data[..taken]);
+        self.output(now, policy);
+        CallResult::Count(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    /// RECEIVE (RFC 9293 section 3.10.3).
+    pub(crate) fn recv(&mut self, max: u32, _now: Micros, policy: &Policy) -> CallResult {
+        if self.orphan {
+            return CallResult::Error(CallError::Closed);
+        }
+        if !self.readable.is_empty() && self.established_at.is_some() {
+            let n = (max as usize).min(self.readable.len());
+            let data: Vec<u8> = self.readable.drain(..n).collect();
+            self.update_window(policy);
+            return CallResult::Data(data);
+        }
+        if self.conn.tcb().is_some_and(Tcb::fin_taken) {
+            return CallResult::Eof;
+        }
+        match &self.ended {
+            Some(CallError::Closed) => CallResult::Eof,
+            Some(error) => CallResult::Error(error.clone()),
+            None => CallResult::Error(CallError::WouldBlock),
+        }
+    }
+
+    /// A window update where the right edge moves by the smaller of half the buffer and an MSS (RFC 9293 section 3.8.6.2.2).
+    fn update_window(&mut self, policy: &Policy) {
+        let before = self.conn.tcb().map(|t| t.rcv_right);
+        let advertised = before;
+        let free = policy.buffer.min(65_535).saturating_sub(u32::try_from(self.readable.len()).unwrap_or(u32::MAX));
+        let Conn::Open(tcb) = &mut self.conn else { return };
+        let right = tcb.rcv_nxt + free;
+        let step = (policy.buffer / 2).min(u32::from(policy.mss));
+        let opens = advertised.is_some_and(|edge| right.offset_from(edge) >= i32::try_from(step).unwrap_or(i32::MAX));
+        if tcb.receives() && opens {
+            tcb.rcv_right = right;
+            tcb.rcv_room = right;
+            self.acknowledge(crate::rules::RECEIVE);
+        }
+    }
+
+    /// CLOSE (RFC 9293 section 3.10.4).
+    pub(crate) fn close(&mut self, orphan: bool, now: Micros, policy: &Policy) -> CallResult {
+        let unread = !self.readable.is_empty();
+        self.orphan |= orphan;
+        match &mut self.conn {
+            Conn::Absent => {}
+            Conn::SynSent(_) => {
+                self.conn = Conn::Absent;
+                self.ended = Some(CallError::Closed);
+                self.stop();
+            }
+            Conn::Open(_) if orphan && unread => {
+                // SHLD-3: unread text is lost, which an RST tells the peer.
+                return self.abort(now, policy);
+            }
+            Conn::Open(tcb) => {
+                self.closing = true;
+                tcb.closing = true;
+                tcb.state = match tcb.state {
+                    State::Established => State::FinWait1,
+                    State::CloseWait => State::LastAck,
+                    other => other,
+                };
+                self.output(now, policy);
+            }
+        }
+        CallResult::Done
+    }
+
+    /// ABORT (RFC 9293 section 3.10.5).
+    pub(crate) fn abort(&mut self, _now: Micros, _policy: &Policy) -> CallResult {
+        if let Conn::Open(tcb) = &self.conn {
+            let resets = matches!(
+                tcb.state,
+                State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
+            );
+            if resets {
+                let rst = Segment::rst(tcb.snd_nxt);
+                self.put(crate::rules::ABORT_OPEN, rst);
+            }
+        }
+        if self.conn != Conn::Absent {
+            self.conn = Conn::Absent;
+            self.ended = Some(CallError::Closed);
+        }
+        self.orphan = true;
+        self.stop();
+        CallResult::Done
+    }
+
+    pub(crate) fn set(&mut self, option: SetOption) {
+        match option {
+            SetOption::NoDelay(on) => self.nodelay = on,
+            SetOption::Timeout(t) => self.user_timeout = t,
+            SetOption::Timestamps(_)
+            | SetOption::Sack(_)
+            | SetOption::WindowScale(_)
+            | SetOption::AckDelay(_)
+            | SetOption::KeepAlive(_)
+            | SetOption::Mss(_) => {}
+        }
+    }
+
+    pub(crate) fn gave_up(&mut self) {
+        self.conn = Conn::Absent;
+        self.ended = Some(CallError::TimedOut);
+        self.stop();
+    }
+
+    pub(crate) fn with_syn_options(&self, segment: Segment, policy: &Policy, scale: Option<u8>) -> Segment {
+        let segment = segment.with_window(u16::try_from(policy.buffer.min(65_535)).unwrap_or(u16::MAX)).with_option(TcpOption::Mss(policy.mss));
+        match scale {
+            Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),
+            None => segment,
+        }
+    }
+}
+
+/// Octets that a connection takes from its user before they are acknowledged.
+const SEND_BUFFER: usize = 262_144;

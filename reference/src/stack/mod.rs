@@ -1,0 +1,358 @@
+//! A deterministic TCP made from the same relation that the oracle reads: a [`Policy`] picks one outcome of each event.
+//!
+//! It is a target like any other, the peer in tests, and with a [`Mutant`] a stack that breaks one rule on purpose. Time and ISNs are
+//! arguments.
+
+mod endpoint;
+mod mutant;
+mod output;
+mod policy;
+
+use std::collections::BTreeMap;
+
+use crate::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
+use crate::segment::{Segment, Tuple};
+use crate::seq::Seq;
+use crate::state::State;
+use crate::tcb::Conn;
+
+pub use endpoint::Endpoint;
+pub use mutant::{Fault, MUTANTS, Mutant};
+pub use policy::Policy;
+
+/// A segment that left the stack.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Departure {
+    /// When.
+    pub at: Micros,
+    /// The connection's ends, the stack's own as `local`.
+    pub tuple: Tuple,
+    /// The segment.
+    pub segment: Segment,
+}
+
+/// The reference stack.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    policy: Policy,
+    mutant: Option<&'static Mutant>,
+    now: Micros,
+    /// Seed of the ISNs.
+    seed: u64,
+    opened: u32,
+    sockets: Vec<Socket>,
+    endpoints: BTreeMap<TupleKey, Endpoint>,
+    departures: Vec<Departure>,
+    /// Replies of endpoints without a TCB that a mutant holds back.
+    late: Vec<Departure>,
+}
+
+/// Ends in an order of their own, so that iteration is deterministic.
+type TupleKey = (std::net::SocketAddr, std::net::SocketAddr);
+
+fn key(tuple: &Tuple) -> TupleKey {
+    (tuple.local, tuple.remote)
+}
+
+/// What a socket stands for.
+#[derive(Clone, Debug)]
+enum Socket {
+    Listener { port: u16, family: Family, backlog: u16, open: bool, options: Vec<SetOption> },
+    /// A connection; its endpoint stays when a new incarnation takes its tuple over.
+    Connection { tuple: Tuple, gone: Option<Box<Endpoint>> },
+}
+
+impl Stack {
+    /// A stack without sockets at time 0.
+    #[must_use]
+    pub fn new(policy: Policy, mutant: Option<&'static Mutant>, seed: u64) -> Stack {
+        Stack {
+            policy,
+            mutant,
+            now: 0,
+            seed,
+            opened: 0,
+            sockets: Vec::new(),
+            endpoints: BTreeMap::new(),
+            departures: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn now(&self) -> Micros {
+        self.now
+    }
+
+    /// What left since the last call, in order.
+    pub fn departures(&mut self) -> Vec<Departure> {
+        std::mem::take(&mut self.departures)
+    }
+
+    /// The state of a connection by its ends.
+    #[must_use]
+    pub fn state(&self, tuple: &Tuple) -> State {
+        let listening = self.listener(tuple).is_some();
+        self.endpoints.get(&key(tuple)).map_or(if listening { State::Listen } else { State::Closed }, |e| e.conn.state(listening))
+    }
+
+    /// SEGMENT ARRIVES.
+    pub fn arrive(&mut self, tuple: Tuple, segment: &Segment) {
+        if tuple.is_not_unicast() {
+            return;
+        }
+        let listener = self.listener(&tuple);
+        let room = listener.is_some_and(|(socket, backlog)| self.waiting(socket) < usize::from(backlog));
+        let known = self.endpoints.contains_key(&key(&tuple));
+        if !known && listener.is_some() && !room && segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
+            return;
+        }
+        let iss = self.isn(&tuple);
+        let listener = listener.map(|(socket, _)| socket);
+        let mut endpoint = self.endpoints.remove(&key(&tuple)).unwrap_or_else(|| Endpoint::new(tuple));
+        let was_absent = endpoint.conn == Conn::Absent;
+        let listening = listener.is_some();
+        let retired = endpoint.arrive(segment, listening, iss, self.now, &self.policy, self.mutant);
+        if let Some(old) = retired {
+            self.retire(&tuple, old);
+        }
+        if endpoint.conn != Conn::Absent && (was_absent || endpoint.socket.is_none()) && endpoint.listener.is_none() {
+            endpoint.listener = listener.filter(|_| endpoint.socket.is_none());
+            if let Some(Socket::Listener { options, .. }) = listener.map(|l| &self.sockets[l as usize]) {
+                for option in options.clone() {
+                    endpoint.set(option);
+                }
+            }
+        }
+        self.settle(tuple, endpoint);
+    }
+
+    /// Time moves on to `to`; every timer fires at its own time.
+    pub fn advance_to(&mut self, to: Micros) {
+        for _ in 0..MAX_TIMERS {
+            let Some(due) = self.next_timer().filter(|&t| t <= to) else { break };
+            self.now = self.now.max(due);
+            let now = self.now;
+            let (ready, waiting) = std::mem::take(&mut self.late).into_iter().partition(|d| d.at <= now);
+            self.late = waiting;
+            self.departures.extend::<Vec<Departure>>(ready);
+            let due: Vec<TupleKey> = self.endpoints.iter().filter(|(_, e)| e.next_timer().is_some_and(|t| t <= now)).map(|(k, _)| *k).collect();
+            for k in due {
+                if let Some(mut endpoint) = self.endpoints.remove(&k) {
+                    endpoint.timers(now, &self.policy, self.mutant);
+                    self.settle(endpoint.tuple, endpoint);
+                }
+            }
+        }
+        self.now = self.now.max(to);
+    }
+
+    /// When the next timer is due; nothing happens before without input.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Micros> {
+        let timers = self.endpoints.values().filter_map(Endpoint::next_timer);
+        timers.chain(self.late.iter().map(|d| d.at)).min().map(|t| t.max(self.now))
+    }
+
+    /// A user call with the two addresses that the host has in the call's family: local, remote.
+    pub fn call(&mut self, call: &Call, addresses: impl Fn(Family) -> (std::net::IpAddr, std::net::IpAddr)) -> CallResult {
+        match call {
+            Call::Listen { port, family, backlog } => self.listen(*port, *family, *backlog),
+            Call::Connect { port, remote_port, family } => {
+                let (local, remote) = addresses(*family);
+                self.connect(Tuple { local: (local, *port).into(), remote: (remote, *remote_port).into() })
+            }
+            Call::Accept { socket } => self.accept(*socket),
+            Call::Send { socket, data, urgent } => {
+                if *urgent {
+                    return CallResult::Unsupported;
+                }
+                self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.send(data, now, policy))
+            }
+            Call::Recv { socket, max } => {
+                self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.recv(*max, now, policy))
+            }
+            Call::Shutdown { how: How::Read, .. } => CallResult::Done,
+            Call::Shutdown { socket, how: How::Write | How::Both } => {
+                self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.close(false, now, policy))
+            }
+            Call::Close { socket } => self.close(*socket),
+            Call::Abort { socket } => self.abort(*socket),
+            Call::Set { socket, option } => self.set(*socket, *option),
+            Call::State { socket } => CallResult::State(self.status(*socket)),
+        }
+    }
+
+    fn listen(&mut self, port: u16, family: Family, backlog: u16) -> CallResult {
+        let taken = self.sockets.iter().any(|s| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if *p == port && *f == family));
+        if taken {
+            return CallResult::Error(CallError::AddressInUse);
+        }
+        self.sockets.push(Socket::Listener { port, family, backlog, open: true, options: Vec::new() });
+        CallResult::Socket(self.last_socket())
+    }
+
+    fn connect(&mut self, tuple: Tuple) -> CallResult {
+        if self.endpoints.get(&key(&tuple)).is_some_and(|e| e.conn != Conn::Absent) {
+            return CallResult::Error(CallError::AddressInUse);
+        }
+        self.sockets.push(Socket::Connection { tuple, gone: None });
+        let socket = self.last_socket();
+        let iss = self.isn(&tuple);
+        let mut endpoint = Endpoint::new(tuple);
+        endpoint.socket = Some(socket);
+        endpoint.open(iss, self.now, &self.policy, self.mutant);
+        self.settle(tuple, endpoint);
+        CallResult::Socket(socket)
+    }
+
+    fn accept(&mut self, listener: SocketId) -> CallResult {
+        if !matches!(self.sockets.get(listener as usize), Some(Socket::Listener { open: true, .. })) {
+            return CallResult::Error(CallError::Invalid);
+        }
+        let ready = |e: &&Endpoint| e.listener == Some(listener) && e.established_at.is_some();
+        let next = self.endpoints.values().filter(ready).min_by_key(|e| e.established_at).map(|e| e.tuple);
+        let Some(tuple) = next else { return CallResult::Error(CallError::WouldBlock) };
+        self.sockets.push(Socket::Connection { tuple, gone: None });
+        let socket = self.last_socket();
+        if let Some(e) = self.endpoints.get_mut(&key(&tuple)) {
+            e.listener = None;
+            e.socket = Some(socket);
+        }
+        CallResult::Accepted { socket, peer: Some(tuple.remote) }
+    }
+
+    fn close(&mut self, socket: SocketId) -> CallResult {
+        if let Some(Socket::Listener { open, .. }) = self.sockets.get_mut(socket as usize) {
+            *open = false;
+            self.abort_children(socket);
+            return CallResult::Done;
+        }
+        self.on_connection(socket, CallResult::Done, |e, now, policy| e.close(true, now, policy));
+        CallResult::Done
+    }
+
+    fn abort(&mut self, socket: SocketId) -> CallResult {
+        if matches!(self.sockets.get(socket as usize), Some(Socket::Listener { .. })) {
+            return self.close(socket);
+        }
+        self.on_connection(socket, CallResult::Done, |e, now, policy| e.abort(now, policy))
+    }
+
+    fn abort_children(&mut self, listener: SocketId) {
+        let children: Vec<TupleKey> = self.endpoints.iter().filter(|(_, e)| e.listener == Some(listener)).map(|(k, _)| *k).collect();
+        for k in children {
+            if let Some(mut e) = self.endpoints.remove(&k) {
+                e.listener = None;
+                e.abort(self.now, &self.policy);
+                self.settle(e.tuple, e);
+            }
+        }
+    }
+
+    fn set(&mut self, socket: SocketId, option: SetOption) -> CallResult {
+        if matches!(option, SetOption::Timestamps(true) | SetOption::Sack(true)) {
+            return CallResult::Unsupported;
+        }
+        if let Some(Socket::Listener { options, .. }) = self.sockets.get_mut(socket as usize) {
+            options.push(option);
+            return CallResult::Done;
+        }
+        self.on_connection(socket, CallResult::Error(CallError::Invalid), |e, _, _| {
+            e.set(option);
+            CallResult::Done
+        })
+    }
+
+    fn status(&self, socket: SocketId) -> State {
+        match self.sockets.get(socket as usize) {
+            Some(Socket::Listener { open: true, .. }) => State::Listen,
+            Some(Socket::Connection { tuple, gone: None }) => self.endpoints.get(&key(tuple)).map_or(State::Closed, |e| e.conn.state(false)),
+            _ => State::Closed,
+        }
+    }
+
+    fn on_connection(
+        &mut self,
+        socket: SocketId,
+        otherwise: CallResult,
+        act: impl FnOnce(&mut Endpoint, Micros, &Policy) -> CallResult,
+    ) -> CallResult {
+        let now = self.now;
+        match self.sockets.get_mut(socket as usize) {
+            Some(Socket::Connection { gone: Some(endpoint), .. }) => act(endpoint, now, &self.policy),
+            Some(Socket::Connection { tuple, gone: None }) => {
+                let tuple = *tuple;
+                let Some(mut endpoint) = self.endpoints.remove(&key(&tuple)) else { return otherwise };
+                endpoint.mutant = self.mutant;
+                let result = act(&mut endpoint, now, &self.policy);
+                self.settle(tuple, endpoint);
+                result
+            }
+            Some(Socket::Listener { .. }) => otherwise,
+            None => CallResult::Error(CallError::Invalid),
+        }
+    }
+
+    /// An endpoint's earlier incarnation: its socket keeps it.
+    fn retire(&mut self, tuple: &Tuple, old: Endpoint) {
+        for socket in &mut self.sockets {
+            if let Socket::Connection { tuple: t, gone: gone @ None } = socket {
+                if t == tuple {
+                    *gone = Some(Box::new(old));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what an endpoint sends, and keeps the endpoint as long as it means something.
+    fn settle(&mut self, tuple: Tuple, mut endpoint: Endpoint) {
+        let now = self.now;
+        for (delay, segment) in endpoint.outbox.drain(..) {
+            let departure = Departure { at: now + delay, tuple, segment };
+            if delay == 0 { self.departures.push(departure) } else { self.late.push(departure) }
+        }
+        let forgotten = endpoint.conn == Conn::Absent && endpoint.socket.is_none() && endpoint.established_at.is_none();
+        if !forgotten {
+            self.endpoints.insert(key(&tuple), endpoint);
+        }
+    }
+
+    fn listener(&self, tuple: &Tuple) -> Option<(SocketId, u16)> {
+        self.sockets.iter().zip(0..).find_map(|(s, id)| match s {
+            Socket::Listener { port, family, backlog, open: true, .. }
+                if *port == tuple.local.port() && (*family == Family::V4) == tuple.local.is_ipv4() =>
+            {
+                Some((id, *backlog))
+            }
+            _ => None,
+        })
+    }
+
+    fn waiting(&self, listener: SocketId) -> usize {
+        self.endpoints.values().filter(|e| e.listener == Some(listener)).count()
+    }
+
+    fn last_socket(&self) -> SocketId {
+        SocketId::try_from(self.sockets.len() - 1).unwrap_or(SocketId::MAX)
+    }
+
+    /// An ISN from the seed, the connection and the 4 µs clock (RFC 9293 section 3.4.1).
+    fn isn(&mut self, tuple: &Tuple) -> Seq {
+        self.opened += 1;
+        let mut hash = self.seed ^ 0x9e37_79b9_7f4a_7c15;
+        let ports = u64::from(tuple.local.port()) << 16 | u64::from(tuple.remote.port());
+        for part in [ports, u64::from(tuple.local.is_ipv4())] {
+            hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            hash ^= hash >> 32;
+        }
+        let clock = self.now / 4;
+        #[expect(clippy::cast_possible_truncation, reason = "an ISN is 32 bits of both")]
+        Seq((hash as u32).wrapping_add(clock as u32).wrapping_add(self.opened))
+    }
+}
+
+/// Most timers that one advance lets fire; a stack that needs more is in a loop.
+const MAX_TIMERS: usize = 100_000;

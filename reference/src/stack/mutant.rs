@@ -1,0 +1,293 @@
+//! Stacks that break one rule on purpose. A fault changes only what the stack does after the relation has spoken.
+
+use crate::api::Micros;
+use crate::catalogue::RuleId;
+use crate::profile::SECOND;
+use crate::relation::{Answer, Outcome, ResetForm};
+use crate::rules;
+use crate::segment::{Flags, Segment};
+use crate::state::State;
+use crate::tcb::Conn;
+
+/// A stack that breaks one rule.
+#[derive(Debug)]
+pub struct Mutant {
+    /// Its name, as in `--target mutant:NAME`.
+    pub name: &'static str,
+    /// Where the fault strikes: wherever the reference decides by one of these rules.
+    pub strikes: &'static [RuleId],
+    /// The state in which it strikes; everywhere where `None`.
+    pub state: Option<State>,
+    /// What it does there.
+    pub fault: Fault,
+    /// The rules of which a finding must name one first: at most two.
+    pub breaks: &'static [RuleId],
+}
+
+/// What a mutant does wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It does not reply.
+    NoReply,
+    /// It replies twice.
+    Doubled,
+    /// SEG.SEQ of the reply is off by this.
+    SeqOff(i32),
+    /// SEG.ACK of the reply is off by this.
+    AckOff(i32),
+    /// The reply has these control bits more.
+    ExtraFlags(Flags),
+    /// The reply lacks these control bits.
+    LacksFlags(Flags),
+    /// A reset is sent where an acknowledgment is asked for.
+    ResetInstead,
+    /// An acknowledgment is sent where silence is asked for.
+    AckAnyway,
+    /// A reset is sent where silence is asked for.
+    ResetAnyway,
+    /// The connection stays as it was.
+    StaysPut,
+    /// The connection is deleted.
+    Closes,
+    /// The state becomes this one.
+    GoesTo(State),
+    /// The reply comes so much later.
+    Late(Micros),
+    /// The 2MSL timer runs so many tenths of its time.
+    TimeWaitTenths(u64),
+    /// TIME-WAIT never ends.
+    TimeWaitForEver,
+    /// The retransmission timer runs so many tenths of its time.
+    RtoTenths(u64),
+    /// The retransmission timer is not started in this state.
+    NoRetransmission,
+    /// The ACK delay is this.
+    AckDelay(Micros),
+    /// RCV.NXT moves over so many octets too many or too few.
+    RcvNxtOff(i32),
+}
+
+impl Mutant {
+    /// The mutant with this name.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<&'static Mutant> {
+        MUTANTS.iter().find(|m| m.name == name)
+    }
+
+    fn strikes(&self, rule: RuleId) -> bool {
+        self.strikes.contains(&rule)
+    }
+
+    /// Spoils what becomes of the connection.
+    pub(crate) fn spoil_outcome(&self, outcome: &mut Outcome, before: &Conn) {
+        let in_state = self.state.is_none_or(|s| before.tcb().is_some_and(|t| t.state == s));
+        if !self.strikes(outcome.rule) || !in_state {
+            return;
+        }
+        match self.fault {
+            Fault::NoReply => outcome.answer = Answer::Silence,
+            Fault::StaysPut => {
+                outcome.next = before.clone();
+                outcome.signal = None;
+            }
+            Fault::Closes => outcome.next = Conn::Absent,
+            Fault::GoesTo(state) => {
+                if let Some(tcb) = outcome.next.tcb_mut() {
+                    tcb.state = state;
+                }
+            }
+            Fault::RcvNxtOff(by) => {
+                if let Some(tcb) = outcome.next.tcb_mut() {
+                    tcb.rcv_nxt = tcb.rcv_nxt.moved(by);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Spoils a segment on its way out.
+    pub(crate) fn spoil_segment(&self, rule: RuleId, mut segment: Segment, out: &mut Vec<(Micros, Segment)>) {
+        if !self.strikes(rule) {
+            out.push((0, segment));
+            return;
+        }
+        match self.fault {
+            Fault::Doubled => {
+                out.push((0, segment.clone()));
+                out.push((0, segment));
+                return;
+            }
+            Fault::SeqOff(by) => segment.seq = segment.seq.moved(by),
+            Fault::AckOff(by) => segment.ack = segment.ack.moved(by),
+            Fault::ExtraFlags(flags) => segment.flags |= flags,
+            Fault::LacksFlags(flags) => segment.flags = segment.flags.without(flags),
+            Fault::ResetInstead => segment = Segment::rst(segment.seq),
+            Fault::Late(by) => {
+                out.push((by, segment));
+                return;
+            }
+            Fault::NoReply if !segment.is_rst() && segment.is_fin() => return,
+            _ => {}
+        }
+        out.push((0, segment));
+    }
+
+    /// Speaks where silence is asked for.
+    pub(crate) fn spoil_silence(&self, rule: RuleId, answer: Answer, segment: &Segment, conn: &Conn, out: &mut Vec<(Micros, Segment)>) {
+        if !self.strikes(rule) || !matches!(answer, Answer::Silence | Answer::MayAck) {
+            return;
+        }
+        match self.fault {
+            Fault::AckAnyway => {
+                let ack = match conn {
+                    Conn::Open(t) => Segment::pure_ack(t.snd_nxt, t.rcv_nxt).with_window(u16::try_from(t.rcv_wnd()).unwrap_or(u16::MAX)),
+                    Conn::SynSent(c) => Segment::pure_ack(c.snd_nxt, segment.end()),
+                    Conn::Absent => Segment::pure_ack(segment.ack, segment.end()),
+                };
+                out.push((0, ack));
+            }
+            Fault::ResetAnyway => out.push((0, ResetForm::answering(segment).segment())),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn spoil_time_wait(&self, lasts: Micros) -> Micros {
+        match self.fault {
+            Fault::TimeWaitTenths(tenths) => lasts / 10 * tenths,
+            Fault::TimeWaitForEver => Micros::MAX,
+            _ => lasts,
+        }
+    }
+
+    pub(crate) fn spoil_rto(&self, rto: Micros, conn: &Conn) -> Micros {
+        let in_state = self.state.is_none_or(|s| conn.state(false) == s);
+        match self.fault {
+            Fault::RtoTenths(tenths) if in_state => rto / 10 * tenths,
+            Fault::NoRetransmission if in_state => Micros::MAX,
+            _ => rto,
+        }
+    }
+
+    pub(crate) fn spoil_ack_delay(&self, delay: Micros) -> Micros {
+        if let Fault::AckDelay(us) = self.fault { us } else { delay }
+    }
+}
+
+macro_rules! mutants {
+    ($($name:literal: $fault:expr, at [$($strike:expr),*] $(in $state:expr)?, breaks [$($rule:expr),*];)*) => {
+        /// Every mutant.
+        pub static MUTANTS: &[Mutant] = &[$(Mutant {
+            name: $name,
+            strikes: &[$($strike),*],
+            state: mutants!(@state $($state)?),
+            fault: $fault,
+            breaks: &[$($rule),*],
+        }),*];
+    };
+    (@state) => { None };
+    (@state $state:expr) => { Some($state) };
+}
+
+/// An id of section 3.10.7.4 by state and name.
+macro_rules! at {
+    ($id:literal) => {
+        RuleId(concat!("RFC9293:3.10.7.4/", $id))
+    };
+}
+
+mutants! {
+    // 3.10.7.1, CLOSED.
+    "closed-answers-rst": Fault::ResetAnyway, at [rules::CLOSED_RST], breaks [rules::CLOSED_RST, rules::RST_NO_REPLY];
+    "closed-silent-to-syn": Fault::NoReply, at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
+    "closed-rst-ack-off-by-one": Fault::AckOff(-1), at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
+    "closed-rst-seq-not-zero": Fault::SeqOff(1), at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
+    "closed-silent-to-ack": Fault::NoReply, at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    "closed-rst-with-ack-bit": Fault::ExtraFlags(Flags::ACK), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    "closed-rst-seq-off": Fault::SeqOff(1), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    "closed-rst-doubled": Fault::Doubled, at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    "closed-rst-late": Fault::Late(700_000), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    // 3.10.7.2, LISTEN.
+    "listen-answers-rst": Fault::ResetAnyway, at [rules::LISTEN_RST], breaks [rules::LISTEN_RST, rules::RST_NO_REPLY];
+    "listen-silent-to-ack": Fault::NoReply, at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK];
+    "listen-rst-seq-off": Fault::SeqOff(1), at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK];
+    "listen-silent-to-syn": Fault::NoReply, at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
+    "listen-syn-ack-off-by-one": Fault::AckOff(-1), at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
+    "listen-syn-ack-without-ack": Fault::LacksFlags(Flags::ACK), at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
+    "listen-syn-ack-doubled": Fault::Doubled, at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN, rules::RTO_TOO_EARLY];
+    "listen-syn-ack-late": Fault::Late(800_000), at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
+    "listen-answers-null": Fault::ResetAnyway, at [rules::LISTEN_OTHER], breaks [rules::LISTEN_OTHER];
+    // 3.10.7.3, SYN-SENT.
+    "syn-sent-takes-bad-ack": Fault::NoReply, at [rules::SYN_SENT_ACK_UNACCEPTABLE], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE];
+    "syn-sent-rst-seq-off": Fault::SeqOff(-1), at [rules::SYN_SENT_ACK_UNACCEPTABLE], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE];
+    "syn-sent-bad-ack-closes": Fault::Closes, at [rules::SYN_SENT_ACK_UNACCEPTABLE], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE];
+    "syn-sent-answers-bad-rst": Fault::ResetAnyway, at [rules::SYN_SENT_ACK_UNACCEPTABLE_RST], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE_RST];
+    "syn-sent-bad-rst-closes": Fault::Closes, at [rules::SYN_SENT_ACK_UNACCEPTABLE_RST], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE_RST];
+    "syn-sent-ignores-rst": Fault::StaysPut, at [rules::SYN_SENT_RST_ACK_OK], breaks [rules::SYN_SENT_RST_ACK_OK];
+    "syn-sent-bare-rst-closes": Fault::Closes, at [rules::SYN_SENT_RST_NO_ACK], breaks [rules::SYN_SENT_RST_NO_ACK];
+    "syn-sent-silent-to-syn-ack": Fault::NoReply, at [rules::SYN_SENT_SYN_ACK], breaks [rules::SYN_SENT_SYN_ACK];
+    "syn-sent-ack-off-by-one": Fault::AckOff(1), at [rules::SYN_SENT_SYN_ACK], breaks [rules::SYN_SENT_SYN_ACK];
+    "syn-sent-silent-to-syn": Fault::NoReply, at [rules::SYN_SENT_SYN_ONLY], breaks [rules::SYN_SENT_SYN_ONLY];
+    "syn-sent-crossing-without-ack": Fault::LacksFlags(Flags::ACK), at [rules::SYN_SENT_SYN_ONLY], breaks [rules::SYN_SENT_SYN_ONLY];
+    "syn-sent-answers-null": Fault::ResetAnyway, at [rules::SYN_SENT_NO_SYN_NO_RST], breaks [rules::SYN_SENT_NO_SYN_NO_RST];
+    "open-syn-with-ack": Fault::ExtraFlags(Flags::FIN), at [rules::OPEN_ACTIVE], breaks [rules::OPEN_ACTIVE];
+    // 3.10.7.4, first step.
+    "established-silent-to-old": Fault::NoReply, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "established-old-ack-off": Fault::AckOff(1), at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "established-old-seq-off": Fault::SeqOff(1), at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "established-old-doubled": Fault::Doubled, at [at!("ESTABLISHED/seq-unacceptable")], breaks [rules::ONE_ACK_EACH, at!("ESTABLISHED/seq-unacceptable")];
+    "established-old-reset": Fault::ResetInstead, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "established-answers-outside-rst": Fault::AckAnyway, at [at!("ESTABLISHED/seq-unacceptable-rst")], breaks [at!("ESTABLISHED/seq-unacceptable-rst"), rules::ONE_ACK_EACH];
+    "established-outside-rst-closes": Fault::Closes, at [at!("ESTABLISHED/seq-unacceptable-rst")], breaks [at!("ESTABLISHED/seq-unacceptable-rst")];
+    "syn-received-outside-rst-closes": Fault::Closes, at [at!("SYN-RECEIVED/seq-unacceptable-rst")], breaks [at!("SYN-RECEIVED/seq-unacceptable-rst")];
+    "time-wait-silent-to-old": Fault::NoReply, at [at!("TIME-WAIT/seq-unacceptable")], breaks [at!("TIME-WAIT/seq-unacceptable")];
+    // Second step.
+    "established-ignores-rst": Fault::StaysPut, at [at!("ESTABLISHED/rst-exact")], breaks [at!("ESTABLISHED/rst-exact")];
+    "syn-received-ignores-rst": Fault::StaysPut, at [at!("SYN-RECEIVED/rst-exact")], breaks [at!("SYN-RECEIVED/rst-exact")];
+    "fin-wait-1-ignores-rst": Fault::StaysPut, at [at!("FIN-WAIT-1/rst-exact")], breaks [at!("FIN-WAIT-1/rst-exact")];
+    "fin-wait-2-ignores-rst": Fault::StaysPut, at [at!("FIN-WAIT-2/rst-exact")], breaks [at!("FIN-WAIT-2/rst-exact")];
+    "close-wait-ignores-rst": Fault::StaysPut, at [at!("CLOSE-WAIT/rst-exact")], breaks [at!("CLOSE-WAIT/rst-exact")];
+    "last-ack-ignores-rst": Fault::StaysPut, at [at!("LAST-ACK/rst-exact")], breaks [at!("LAST-ACK/rst-exact")];
+    "established-answers-rst": Fault::ResetAnyway, at [at!("ESTABLISHED/rst-exact")], breaks [at!("ESTABLISHED/rst-exact")];
+    "established-no-challenge-to-rst": Fault::NoReply, at [at!("ESTABLISHED/rst-in-window")], breaks [at!("ESTABLISHED/rst-in-window")];
+    "established-challenge-ack-off": Fault::AckOff(-1), at [at!("ESTABLISHED/rst-in-window")], breaks [at!("ESTABLISHED/rst-in-window")];
+    // Fourth step.
+    "established-no-challenge-to-syn": Fault::NoReply, at [at!("ESTABLISHED/syn")], breaks [at!("ESTABLISHED/syn")];
+    "established-challenge-then-closes": Fault::Closes, at [at!("ESTABLISHED/syn")], breaks [at!("ESTABLISHED/syn")];
+    "fin-wait-2-no-challenge-to-syn": Fault::NoReply, at [at!("FIN-WAIT-2/syn")], breaks [at!("FIN-WAIT-2/syn")];
+    // Fifth step.
+    "established-answers-missing-ack": Fault::AckAnyway, at [at!("ESTABLISHED/ack-missing")], breaks [at!("ESTABLISHED/ack-missing"), rules::ONE_ACK_EACH];
+    "established-silent-to-future-ack": Fault::NoReply, at [at!("ESTABLISHED/ack-future")], breaks [at!("ESTABLISHED/ack-future")];
+    "established-future-ack-closes": Fault::Closes, at [at!("ESTABLISHED/ack-future")], breaks [at!("ESTABLISHED/ack-future")];
+    "fin-wait-1-silent-to-future-ack": Fault::NoReply, at [at!("FIN-WAIT-1/ack-future")], breaks [at!("FIN-WAIT-1/ack-future")];
+    "syn-received-takes-bad-ack": Fault::NoReply, at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "syn-received-rst-seq-off": Fault::SeqOff(1), at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "syn-received-bad-ack-closes": Fault::Closes, at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "syn-received-ignores-ack": Fault::StaysPut, at [rules::SYN_RECEIVED_ACK_ACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_ACCEPTABLE];
+    "fin-wait-1-ignores-ack-of-fin": Fault::GoesTo(State::FinWait1), at [at!("FIN-WAIT-1/ack-of-fin")], breaks [at!("FIN-WAIT-1/ack-of-fin")];
+    "closing-ack-of-fin-closes": Fault::Closes, at [at!("CLOSING/ack-of-fin")], breaks [at!("CLOSING/ack-of-fin")];
+    "last-ack-ignores-ack-of-fin": Fault::GoesTo(State::LastAck), at [at!("LAST-ACK/ack-of-fin")], breaks [at!("LAST-ACK/ack-of-fin")];
+    // Seventh and eighth step.
+    "established-text-not-acknowledged": Fault::NoReply, at [at!("ESTABLISHED/text")], breaks [rules::DELAYED_ACK];
+    "established-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("ESTABLISHED/text")], breaks [at!("ESTABLISHED/text"), rules::ACK_ALWAYS];
+    "established-fin-silent": Fault::NoReply, at [at!("ESTABLISHED/fin")], breaks [at!("ESTABLISHED/fin")];
+    "established-fin-not-counted": Fault::AckOff(-1), at [at!("ESTABLISHED/fin")], breaks [at!("ESTABLISHED/fin")];
+    "fin-wait-1-fin-to-time-wait": Fault::GoesTo(State::TimeWait), at [rules::FIN_NOT_ACKS_OURS], breaks [rules::FIN_NOT_ACKS_OURS, rules::RETRANSMISSION_TIMEOUT];
+    "fin-wait-2-fin-closes": Fault::Closes, at [at!("FIN-WAIT-2/fin")], breaks [at!("FIN-WAIT-2/fin")];
+    "fin-wait-2-fin-doubled": Fault::Doubled, at [at!("FIN-WAIT-2/fin")], breaks [at!("FIN-WAIT-2/fin"), rules::ONE_ACK_EACH];
+    "time-wait-retransmitted-fin-silent": Fault::NoReply, at [rules::TIME_WAIT_FIN_RETRANSMIT], breaks [rules::TIME_WAIT_FIN_RETRANSMIT];
+    // Timers and calls.
+    "ack-after-the-deadline": Fault::AckDelay(600_000), at [], breaks [rules::DELAYED_ACK];
+    "time-wait-too-short": Fault::TimeWaitTenths(3), at [], breaks [rules::TIME_WAIT_2MSL];
+    "time-wait-too-long": Fault::TimeWaitTenths(30), at [], breaks [rules::TIME_WAIT_TIMEOUT];
+    "fin-not-retransmitted-in-closing": Fault::NoRetransmission, at [] in State::Closing, breaks [rules::RETRANSMISSION_TIMEOUT];
+    "fin-not-retransmitted-in-last-ack": Fault::NoRetransmission, at [] in State::LastAck, breaks [rules::RETRANSMISSION_TIMEOUT];
+    "nothing-retransmitted": Fault::NoRetransmission, at [], breaks [rules::RETRANSMISSION_TIMEOUT];
+    "retransmits-too-early": Fault::RtoTenths(5), at [], breaks [rules::RTO_TOO_EARLY];
+    "retransmits-too-late": Fault::RtoTenths(60), at [], breaks [rules::RETRANSMISSION_TIMEOUT];
+    "retransmission-doubled": Fault::Doubled, at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::RTO_TOO_EARLY, rules::RTO_BACKOFF];
+    "abort-silent": Fault::Late(9 * SECOND), at [rules::ABORT_OPEN], breaks [rules::ABORT_OPEN];
+    "abort-rst-seq-off": Fault::SeqOff(1), at [rules::ABORT_OPEN], breaks [rules::ABORT_OPEN];
+    "close-fin-doubled": Fault::Doubled, at [rules::CLOSE_ESTABLISHED], breaks [rules::RTO_TOO_EARLY, rules::CLOSE_ESTABLISHED];
+    "text-seq-off": Fault::SeqOff(1), at [rules::SEND], breaks [rules::SEND];
+    "needless-ack-with-text": Fault::Doubled, at [rules::DELAYED_ACK], breaks [rules::ONE_ACK_EACH, rules::DELAYED_ACK];
+}

@@ -1,0 +1,77 @@
+//! Which of the permitted ways a [`Stack`](super::Stack) takes.
+
+use crate::api::Micros;
+use crate::profile::{MILLISECOND, Profile, SECOND};
+use crate::relation::{Habit, Habits, Outcome};
+
+/// The choices that RFC 9293 leaves to a stack, made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// RFC 5961 section 3 for an in-window RST, or RFC 793.
+    pub challenges_rst: bool,
+    /// RFC 5961 section 4 for a SYN, or RFC 793.
+    pub challenges_syn: bool,
+    /// RFC 5961 section 5 for an old ACK.
+    pub checks_ack_range: bool,
+    /// Out-of-order text is held (SHLD-31).
+    pub holds_out_of_order: bool,
+    /// How long an ACK is delayed; 0 for not at all.
+    pub ack_delay: Micros,
+    /// Nagle's algorithm.
+    pub nagle: bool,
+    /// How long TIME-WAIT lasts (2MSL).
+    pub time_wait: Micros,
+    /// Receive buffer, octets.
+    pub buffer: u32,
+    /// Window scale offered.
+    pub window_scale: Option<u8>,
+    /// MSS offered, octets.
+    pub mss: u16,
+    /// Where several permitted outcomes remain, the one at this place is taken, counted round.
+    pub variant: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            challenges_rst: true,
+            challenges_syn: true,
+            checks_ack_range: false,
+            holds_out_of_order: true,
+            ack_delay: 200 * MILLISECOND,
+            nagle: true,
+            time_wait: 240 * SECOND,
+            buffer: 65_535,
+            window_scale: None,
+            mss: 1460,
+            variant: 0,
+        }
+    }
+}
+
+impl Policy {
+    /// The habits that this policy amounts to.
+    #[must_use]
+    pub fn habits(&self) -> Habits {
+        Habits::default()
+            .with(Habit::ChallengesRst, self.challenges_rst)
+            .with(Habit::ChallengesSyn, self.challenges_syn)
+            .with(Habit::ChecksAckRange, self.checks_ack_range)
+            .with(Habit::HoldsOutOfOrder, self.holds_out_of_order)
+    }
+
+    /// What an oracle has to be told of a stack with this policy.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        Profile { time_wait: self.time_wait..=self.time_wait, ..Profile::default() }
+    }
+
+    /// The outcome that is taken.
+    #[must_use]
+    pub fn pick(&self, outcomes: Vec<Outcome>) -> Option<Outcome> {
+        let conforming = outcomes.iter().filter(|o| o.departs.is_none()).count();
+        let candidates = if conforming > 0 { conforming } else { outcomes.len() };
+        let place = self.variant % candidates.max(1);
+        outcomes.into_iter().filter(|o| conforming == 0 || o.departs.is_none()).nth(place)
+    }
+}
