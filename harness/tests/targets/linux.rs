@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use tcp_harness::target::{Target, TargetError};
 use tcp_harness::targets::linux::LinuxKernel;
+use tcp_harness::wire::echo_request_into;
 use tcp_reference::api::{Call, CallError, CallResult, Family, SetOption};
 use tcp_reference::segment::{Flags, Segment, TcpOption};
 use tcp_reference::seq::Seq;
 use tcp_reference::state::State;
 
-use crate::peer::{self, BOTH, PEER_ISS, Peer};
+use crate::peer::{self, BOTH, PEER_ISS, PEER_PORT, Peer, STACK_PORT};
 
 fn kernel() -> Option<LinuxKernel> {
     match LinuxKernel::new() {
@@ -219,4 +220,54 @@ fn namespaces_of_threads() -> HashSet<u64> {
     let entries = |path: &str| fs::read_dir(path).into_iter().flatten().flatten();
     let threads = entries("/proc").flat_map(|process| entries(&process.path().join("task").to_string_lossy()));
     threads.filter_map(|thread| fs::metadata(thread.path().join("ns/net")).ok()).map(|m| m.ino()).collect()
+}
+
+/// A reset leaves nothing of the run before, whatever state its connections were in, and says so by an RST.
+#[test]
+fn a_reset_forgets_everything() {
+    let Some(mut target) = kernel() else { return };
+    for family in BOTH {
+        // TIME-WAIT, an orphan in FIN-WAIT-2, one that nobody accepted, a half-open one.
+        peer::active_open_half_close(&mut target, family);
+        let before = target.namespace_inode();
+        let mut peer = Peer::new(&mut target, family);
+        peer.own.set_port(PEER_PORT + 1);
+        peer.fails(&Call::Listen { port: STACK_PORT, family, backlog: 8 }, &CallError::AddressInUse);
+        peer.stack.set_port(STACK_PORT + 1);
+        let listener = peer.socket(&Call::Listen { port: STACK_PORT + 1, family, backlog: 8 });
+        let mut live = Vec::new();
+        for n in 1..5 {
+            peer.own.set_port(PEER_PORT + n);
+            peer.seq = PEER_ISS;
+            if n == 4 {
+                peer.send(&Segment::syn(peer.seq));
+                peer.next();
+            } else {
+                peer.handshake();
+            }
+            if n == 1 {
+                let socket = peer.socket(&Call::Accept { socket: listener });
+                peer.ok(&Call::Close { socket });
+                peer.next();
+                peer.ack += 1;
+                peer.send(&peer.pure_ack());
+                assert_eq!(peer.state(socket), State::FinWait2);
+            }
+            live.push(peer.own);
+        }
+        peer.target.reset(0).expect("resets");
+        for own in live {
+            peer.own = own;
+            peer.send(&peer.pure_ack());
+            assert!(peer.next().is_rst(), "{own}");
+        }
+        peer.socket(&Call::Listen { port: STACK_PORT, family, backlog: 8 });
+        assert_eq!(target.namespace_inode(), before, "only sockets were used");
+        // An echo request is not TCP: a new namespace after that.
+        let mut echo = Vec::new();
+        echo_request_into(&mut echo, target.capabilities().remote[0], target.capabilities().local[0], 1, 1).expect("builds");
+        target.deliver(&[echo]).expect("lives");
+        target.reset(0).expect("resets");
+        assert_ne!(target.namespace_inode(), before);
+    }
 }

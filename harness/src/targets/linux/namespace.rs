@@ -31,6 +31,8 @@ pub(super) const REMEDY: &str = "run as root, or in a user namespace (sysctl ker
 const DEVICE: &str = "tcp0";
 /// Room for a flood between two reads.
 const QUEUE: u32 = 4096;
+/// Sockets that are opened at a time.
+const SPARE: usize = 4;
 /// How long the kernel may take for an IPv6 address.
 const ADDRESS_WAIT: Duration = Duration::from_secs(2);
 
@@ -66,6 +68,8 @@ pub(super) struct Namespace {
     pub(super) inode: u64,
     /// Settings that could not be changed.
     pub(super) unset: Vec<String>,
+    /// Whether anything but sockets was changed since it was made.
+    pub(super) changed: bool,
 }
 
 /// The TUN device.
@@ -78,7 +82,7 @@ impl std::fmt::Debug for Tun {
 }
 
 enum Request {
-    Socket(Family, Sender<Result<OwnedFd, Errno>>),
+    Sockets(Family, Sender<Result<Vec<OwnedFd>, Errno>>),
     Sysctl(&'static str, &'static str, Sender<io::Result<()>>),
 }
 
@@ -108,21 +112,23 @@ impl Namespace {
             .map_err(|error| TargetError::Harness(format!("no thread for a network namespace: {error}")))?;
         let gone = |_| TargetError::Harness("the thread of a network namespace ended".to_owned());
         let Ready { spare, tun, diag, inode, unset } = ready.recv().map_err(gone)??;
-        Ok(Namespace { requests: Some(requests), thread: Some(thread), spare, tun, diag, inode, unset })
+        Ok(Namespace { requests: Some(requests), thread: Some(thread), spare, tun, diag, inode, unset, changed: false })
     }
 
-    /// A non-blocking TCP socket in the namespace.
+    /// A non-blocking TCP socket in the namespace. They are opened several at a time, because asking another thread takes a while.
     pub(super) fn socket(&mut self, family: Family) -> Result<OwnedFd, Errno> {
-        if let Some(fd) = self.spare[usize::from(family == Family::V6)].pop() {
-            return Ok(fd);
+        let side = usize::from(family == Family::V6);
+        if self.spare[side].is_empty() {
+            let (sender, answer) = channel();
+            self.request(Request::Sockets(family, sender))?;
+            self.spare[side] = answer.recv().map_err(|_| Errno::EIO)??;
         }
-        let (sender, answer) = channel();
-        self.request(Request::Socket(family, sender))?;
-        answer.recv().map_err(|_| Errno::EIO)?
+        self.spare[side].pop().ok_or(Errno::EIO)
     }
 
-    /// Changes a setting of the namespace, by its path below `/proc/sys/net`.
-    pub(super) fn sysctl(&self, path: &'static str, value: &'static str) -> Result<(), Errno> {
+    /// Changes a setting of the namespace, by its path below `/proc/sys/net`; the namespace is not used again after the next reset.
+    pub(super) fn sysctl(&mut self, path: &'static str, value: &'static str) -> Result<(), Errno> {
+        self.changed = true;
         let (sender, answer) = channel();
         self.request(Request::Sysctl(path, value, sender))?;
         let result = answer.recv().map_err(|_| Errno::EIO)?;
@@ -147,7 +153,7 @@ impl Drop for Namespace {
 fn serve(inbox: &Receiver<Request>) {
     for request in inbox {
         let _nobody_waits = match request {
-            Request::Socket(family, answer) => answer.send(tcp_socket(family)).is_ok(),
+            Request::Sockets(family, answer) => answer.send(tcp_sockets(family)).is_ok(),
             Request::Sysctl(path, value, answer) => answer.send(set(path, value)).is_ok(),
         };
     }
@@ -171,12 +177,8 @@ fn set_up() -> Result<Ready, TargetError> {
     configure(&mut route).map_err(|error| unavailable("the TUN device cannot be configured", error))?;
     let diag = Netlink::open(SockProtocol::NetlinkSockDiag).map_err(|error| unavailable("no sock_diag socket", error))?;
     wait_for_address()?;
-    let mut spare = [Vec::new(), Vec::new()];
-    for (sockets, family) in spare.iter_mut().zip([Family::V4, Family::V6]) {
-        for _ in 0..2 {
-            sockets.push(tcp_socket(family).map_err(|error| unavailable("no TCP socket", error))?);
-        }
-    }
+    let sockets = |family| tcp_sockets(family).map_err(|error| unavailable("no TCP socket", error));
+    let spare = [sockets(Family::V4)?, sockets(Family::V6)?];
     Ok(Ready { spare, tun: Tun(tun), diag, inode, unset })
 }
 
@@ -220,12 +222,12 @@ fn wait_for_address() -> Result<(), TargetError> {
     Err(TargetError::Unavailable("the IPv6 address stays tentative".to_owned()))
 }
 
-fn tcp_socket(family: Family) -> Result<OwnedFd, Errno> {
+fn tcp_sockets(family: Family) -> Result<Vec<OwnedFd>, Errno> {
     let domain = match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
     };
-    socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+    (0..SPARE).map(|_| socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)).collect()
 }
 
 pub(super) fn set(path: &str, value: &str) -> io::Result<()> {

@@ -61,14 +61,25 @@ impl Sockets {
         result.unwrap_or_else(CallResult::Error)
     }
 
-    /// Gives up every socket, so that none outlives its namespace: those with a descriptor abort when it is closed, the others are
-    /// destroyed.
-    pub(super) fn give_up(&mut self, namespace: &mut Namespace) {
+    /// Gives up every socket, so that none outlives this: listeners drop what nobody accepted, connections with a descriptor abort when
+    /// it is closed, and the others, TIME-WAIT too, are destroyed.
+    ///
+    /// # Errors
+    /// The kernel could not destroy one of them.
+    pub(super) fn give_up(&mut self, namespace: &mut Namespace) -> Result<(), Errno> {
+        let mut result = Ok(());
         for entry in self.0.drain(..) {
-            if let Entry::Connection(Connection { stream: None, tuple, cookie: Some(cookie), .. }) = entry {
-                let _gone_already = diag::destroy(&mut namespace.diag, &tuple, cookie);
+            if let Entry::Connection(Connection { stream, tuple, cookie: Some(cookie), .. }) = entry {
+                // A connection with a descriptor may be in TIME-WAIT, which the descriptor has nothing to do with any more.
+                drop(stream);
+                match diag::destroy(&mut namespace.diag, &tuple, cookie) {
+                    // It is gone already, or another connection has its ends, which is destroyed under its own cookie.
+                    Ok(()) | Err(Errno::ENOENT | Errno::ESTALE) => {}
+                    Err(error) => result = Err(error),
+                }
             }
         }
+        result
     }
 
     fn listen(&mut self, namespace: &mut Namespace, port: u16, family: Family, backlog: u16) -> Result<CallResult, CallError> {
@@ -136,7 +147,7 @@ impl Sockets {
         Ok(CallResult::Done)
     }
 
-    fn set(&mut self, namespace: &Namespace, id: SocketId, option: SetOption) -> Result<CallResult, CallError> {
+    fn set(&mut self, namespace: &mut Namespace, id: SocketId, option: SetOption) -> Result<CallResult, CallError> {
         match self.find(id)? {
             Entry::Listener(None) => Err(CallError::Closed),
             Entry::Listener(Some(listener)) => match option {
@@ -289,7 +300,7 @@ fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption) -> Result<CallR
     }
 }
 
-fn switch(namespace: &Namespace, path: &'static str, on: bool) -> Result<CallResult, CallError> {
+fn switch(namespace: &mut Namespace, path: &'static str, on: bool) -> Result<CallResult, CallError> {
     done(namespace.sysctl(path, if on { "1" } else { "0" }))
 }
 
