@@ -8,6 +8,7 @@ use crate::target::{Clock, Target, TargetError};
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub(crate) mod panics;
+pub mod reference;
 pub mod smoltcp;
 pub mod watchdog;
 
@@ -54,6 +55,7 @@ impl Default for TargetOptions {
 pub fn known() -> &'static [TargetInfo] {
     const KNOWN: &[TargetInfo] = &[
         TargetInfo { name: smoltcp::NAME, what: "the smoltcp crate, in process; needs no privilege", clock: Clock::Virtual },
+        TargetInfo { name: reference::NAME, what: "the reference stack; mutant:NAME breaks one rule of it", clock: Clock::Virtual },
         #[cfg(target_os = "linux")]
         TargetInfo { name: linux::NAME, what: "this machine's kernel, over TUN in a network namespace of its own", clock: Clock::Real },
     ];
@@ -70,6 +72,10 @@ pub fn open(name: &str, options: &TargetOptions) -> Result<Box<dyn Target>, Targ
             Some(limit) => Ok(Box::new(Watchdog::new(limit, || Ok(Box::new(smoltcp::SmolTcp::new())))?)),
             None => Ok(Box::new(smoltcp::SmolTcp::new())),
         },
+        reference::NAME => Ok(Box::new(reference::Reference::new(tcp_reference::stack::Policy::default(), None))),
+        _ if name.starts_with(reference::MUTANT_PREFIX) => {
+            Ok(Box::new(reference::Reference::mutant(&name[reference::MUTANT_PREFIX.len()..])?))
+        }
         #[cfg(target_os = "linux")]
         linux::NAME => Ok(Box::new(linux::LinuxKernel::new()?)),
         _ => {
