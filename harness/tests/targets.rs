@@ -18,7 +18,7 @@ fn doctor() {
     let checks = tcp_harness::doctor::examine();
     for check in &checks {
         assert!(check.ok == check.remedy.is_empty());
-        eprintln!("{:?}", check);
+        eprintln!("{check:?}");
     }
     assert!(checks.iter().filter(|c| c.target == "smoltcp").all(|c| c.ok));
     #[cfg(target_os = "linux")]

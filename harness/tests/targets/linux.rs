@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tcp_harness::target::{Target, TargetError};
 use tcp_harness::targets::linux::LinuxKernel;
-use tcp_harness::wire::echo_request_into;
+use tcp_harness::wire::{build, echo_request_into};
 use tcp_reference::api::{Call, CallError, CallResult, Family, SetOption};
 use tcp_reference::segment::{Flags, Segment, TcpOption};
 use tcp_reference::seq::Seq;
@@ -270,4 +270,15 @@ fn a_reset_forgets_everything() {
         target.reset(0).expect("resets");
         assert_ne!(target.namespace_inode(), before);
     }
+}
+
+/// Many answers to one request are all there; the device's default queue would drop two thirds of them.
+#[test]
+fn no_answer_is_lost() {
+    let Some(mut target) = kernel() else { return };
+    target.reset(0).expect("resets");
+    let peer = Peer::new(&mut target, Family::V4);
+    let datagram = build(peer.own, peer.stack, &Segment::syn(PEER_ISS)).expect("builds");
+    let reply = target.deliver(&vec![datagram; 1500]).expect("lives");
+    assert_eq!(reply.packets.len(), 1500);
 }

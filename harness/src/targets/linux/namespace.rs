@@ -184,8 +184,8 @@ fn set_up() -> Result<Ready, TargetError> {
 
 fn configure(route: &mut Netlink) -> Result<(), Errno> {
     let index = if_nametoindex(DEVICE)?;
-    netlink::link_up(route, if_nametoindex("lo")?)?;
-    netlink::link_up(route, index)?;
+    netlink::link_up(route, if_nametoindex("lo")?, None)?;
+    netlink::link_up(route, index, Some(QUEUE))?;
     for (address, prefix) in LOCAL.into_iter().zip(PREFIX) {
         netlink::add_address(route, index, address, prefix)?;
     }
@@ -197,8 +197,7 @@ fn configure(route: &mut Netlink) -> Result<(), Errno> {
 
 /// Opens the device, which goes away with its descriptor.
 pub(super) fn open_tun() -> io::Result<SyncDevice> {
-    let builder = DeviceBuilder::new().name(DEVICE).mtu(MTU).enable(false);
-    let tun = builder.with(|device| _ = device.tx_queue_len(QUEUE)).build_sync()?;
+    let tun = DeviceBuilder::new().name(DEVICE).mtu(MTU).enable(false).build_sync()?;
     tun.set_nonblocking(true)?;
     Ok(tun)
 }

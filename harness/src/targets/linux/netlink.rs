@@ -54,14 +54,18 @@ impl Netlink {
     }
 }
 
-/// Brings an interface up.
-pub(super) fn link_up(netlink: &mut Netlink, index: u32) -> Result<(), Errno> {
+/// Brings an interface up, with room for so many datagrams where that is given. (The ioctl for that room wants the machine's own root.)
+pub(super) fn link_up(netlink: &mut Netlink, index: u32, queue: Option<u32>) -> Result<(), Errno> {
+    const QUEUE_LENGTH: u16 = 13;
     const NEW_LINK: u16 = 16;
     const UP: u32 = 1;
     let mut body = vec![0; 4];
     body.extend_from_slice(&index.to_ne_bytes());
     body.extend_from_slice(&UP.to_ne_bytes());
     body.extend_from_slice(&UP.to_ne_bytes());
+    if let Some(queue) = queue {
+        push_attribute(&mut body, QUEUE_LENGTH, &queue.to_ne_bytes());
+    }
     netlink.order(NEW_LINK, 0, &body)
 }
 
