@@ -57,7 +57,7 @@ impl ParseError {
     }
 }
 
-/// One line: `file:line:column: message (expected)`.
+/// One line, as compilers write it: `file:line:column: message`.
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)

@@ -128,8 +128,9 @@ pub fn level<'a>(rules: impl Iterator<Item = &'a Rule>) -> &'static str {
 
 fn steps(vector: &Vector, lints: &mut Vec<Lint>) {
     let mut sockets: BTreeSet<u8> = BTreeSet::new();
-    let mut proven = true;
+    let (mut proven, mut answered) = (true, false);
     let mut last = 0;
+    let mut sent = 0;
     if !matches!(
         vector.steps.first().map(|s| &s.kind),
         Some(StepKind::Inject(_) | StepKind::Call(CallStep { call: VectorCall::Socket, .. }))
@@ -138,15 +139,19 @@ fn steps(vector: &Vector, lints: &mut Vec<Lint>) {
     }
     for step in &vector.steps {
         match &step.kind {
-            StepKind::Inject(spec) if spec.flags.has(Flags::RST) => {}
+            // What comes after a RST asks whether the connection is gone.
+            StepKind::Inject(spec) if spec.flags.has(Flags::RST) => answered = true,
             StepKind::Inject(spec) => {
-                proven = is_probe(spec);
-                last = step.line;
+                // A bare ACK right after an answer ends an exchange; it does not prove silence.
+                let ends = answered && spec.flags.without(Flags::PSH) == Flags::ACK && spec.payload.is_empty();
+                proven = ends || is_probe(spec, sent);
+                (answered, last) = (false, step.line);
+                sent = sent.max(end(spec));
             }
-            StepKind::Expect(_) | StepKind::AssertState(_) => proven = true,
+            StepKind::Expect(_) | StepKind::AssertState(_) => (proven, answered) = (true, true),
             StepKind::Wait => {}
             StepKind::Call(call) => {
-                proven |= call.result.is_some();
+                (proven, answered) = (proven || call.result.is_some(), true);
                 for kind in names(call, &mut sockets) {
                     lints.push(Lint { kind, line: step.line });
                 }
@@ -164,10 +169,22 @@ fn steps(vector: &Vector, lints: &mut Vec<Lint>) {
     }
 }
 
-/// Whether a living stack answers this segment of its own accord.
-fn is_probe(spec: &SegmentSpec) -> bool {
-    let old = matches!(spec.seq, Num { base: Base::RcvNxt | Base::PeerNxt, offset: ..0 });
+/// Whether a living stack answers this segment, after one that ended at `sent`.
+fn is_probe(spec: &SegmentSpec, sent: i32) -> bool {
+    let old = match spec.seq {
+        Num { base: Base::RcvNxt | Base::PeerNxt, offset } => offset < 0,
+        Num { base: Base::RcvRight, offset } => offset >= 0,
+        Num { base: Base::Irs, offset } => offset < sent,
+        Num { base: Base::Zero | Base::Iss | Base::SndUna | Base::SndNxt, .. } => false,
+    };
     spec.oddity.is_none() && (old || !spec.payload.is_empty() || spec.flags.any(Flags::SYN | Flags::FIN))
+}
+
+/// The number after the segment's last, counted from the peer's ISN; 0 where that cannot be told.
+fn end(spec: &SegmentSpec) -> i32 {
+    let control = i32::from(spec.flags.has(Flags::SYN)) + i32::from(spec.flags.has(Flags::FIN));
+    let text = i32::try_from(spec.payload.len()).unwrap_or(0);
+    if spec.seq.base == Base::Irs && spec.oddity.is_none() { spec.seq.offset.saturating_add(text + control) } else { 0 }
 }
 
 /// Keeps the names that calls give, and finds those that no call gave.

@@ -16,7 +16,7 @@ fn unlined(mut script: Script) -> Script {
 #[test]
 fn every_octet_string_is_a_script_and_comes_back() {
     let mut random = common::Random::new(2);
-    for _ in 0..4_000 {
+    for _ in 0..2_000 {
         let most = if random.below(4) == 0 { 4000 } else { 300 };
         let len = random.below(most);
         let mut data: Vec<u8> = (0..len).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
@@ -34,7 +34,7 @@ fn every_octet_string_is_a_script_and_comes_back() {
 #[test]
 fn every_script_is_text_and_comes_back() {
     let mut random = common::Random::new(3);
-    for _ in 0..5_000 {
+    for _ in 0..1_000 {
         let data: Vec<u8> = (0..random.below(600)).map(|_| u8::try_from(random.below(256)).unwrap()).collect();
         let script = decode(&data);
         if script.steps.is_empty() {
