@@ -202,23 +202,20 @@ pub(super) fn open_tun() -> io::Result<SyncDevice> {
     Ok(tun)
 }
 
-/// Waits until the IPv6 address is no longer tentative. Without duplicate address detection it never was; this makes sure.
+/// Waits until the IPv6 address works. Without duplicate address detection it is never tentative, but the kernel adds the route that
+/// makes it local a moment later, on another thread; a segment that comes before is not answered.
 fn wait_for_address() -> Result<(), TargetError> {
-    const TENTATIVE: u32 = 0x40;
     let IpAddr::V6(address) = LOCAL[1] else { return Ok(()) };
-    let wanted = format!("{:032x}", u128::from(address));
+    let wanted = format!("{:032x} 80 ", u128::from(address));
     let start = Instant::now();
     while start.elapsed() < ADDRESS_WAIT {
-        let table = fs::read_to_string("/proc/thread-self/net/if_inet6").map_err(|error| unavailable("no IPv6", error))?;
-        let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let line = lines.find(|fields| fields.first() == Some(&wanted.as_str()));
-        let flags = line.and_then(|fields| fields.get(4).and_then(|f| u32::from_str_radix(f, 16).ok()));
-        if flags.is_some_and(|flags| flags & TENTATIVE == 0) {
+        let table = fs::read_to_string("/proc/thread-self/net/ipv6_route").map_err(|error| unavailable("no IPv6", error))?;
+        if table.lines().any(|line| line.starts_with(&wanted)) {
             return Ok(());
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_micros(200));
     }
-    Err(TargetError::Unavailable("the IPv6 address stays tentative".to_owned()))
+    Err(TargetError::Unavailable("the IPv6 address does not become usable".to_owned()))
 }
 
 fn tcp_sockets(family: Family) -> Result<Vec<OwnedFd>, Errno> {
