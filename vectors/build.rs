@@ -4,16 +4,15 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=build.rs");
     let root = env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?;
+    // The whole folder, for a new area is a change too.
+    println!("cargo::rerun-if-changed={root}");
     let out = env::var("OUT_DIR").map_err(io::Error::other)?;
     let mut areas: Vec<String> = names(Path::new(&root))?;
     areas.retain(|a| Path::new(&root).join(a).is_dir() && !["src", "tests", "target"].contains(&a.as_str()));
     let mut list = String::from("&[\n");
-    // The tree's root is not watched as a whole, since a change in src is no change here; a new area touches Cargo's mtime of build.rs.
     for area in areas {
         let folder = Path::new(&root).join(&area);
-        println!("cargo::rerun-if-changed={}", folder.display());
         for name in names(&folder)? {
             let Some(slug) = name.strip_suffix(".pkt").or_else(|| name.strip_suffix(".pkt.tmpl")) else { continue };
             let (id, file, path) = (format!("{area}/{slug}"), format!("{area}/{name}"), folder.join(&name));
