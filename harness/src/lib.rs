@@ -1,5 +1,11 @@
 //! Drives a stack under test.
+pub mod cli;
 pub mod doctor;
+pub mod expectations;
+pub mod report;
+pub mod run;
+pub mod select;
+pub mod session;
 pub mod target;
 pub mod targets;
 pub mod wire;

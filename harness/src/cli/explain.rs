@@ -1,0 +1,62 @@
+//! `explain` and `doctor`.
+
+use std::fmt::Write;
+
+use tcp_reference::catalogue::{self, Observable};
+
+use super::{FAULT, FINDINGS, OK, USAGE, complain, diagnose, print};
+use crate::doctor;
+use crate::report::json::level;
+use crate::select;
+
+/// Prints a rule of the catalogue with the vectors that cite it.
+pub(super) fn explain(id: &str) -> u8 {
+    let Some(rule) = catalogue::rule(id) else {
+        let near = select::near(id, catalogue::rules().iter().map(|r| r.id.0));
+        let mut text = format!("harness: no rule is called {id:?}\n");
+        if !near.is_empty() {
+            let _ = writeln!(text, "near it are: {}", near.join(", "));
+        }
+        complain(&text);
+        return USAGE;
+    };
+    let observable = match rule.observable {
+        Observable::Wire => "on the wire",
+        Observable::Timing => "by the times of segments",
+        Observable::Api => "through the user's calls",
+        Observable::Internal => "not from outside",
+    };
+    let mut text = format!("{}\n  {}\n", rule.id, rule.paraphrase);
+    let _ = writeln!(text, "  level: {} ({})", level(rule.level), rule.keyword);
+    let _ = writeln!(text, "  where: RFC {} section {}", rule.rfc, rule.section);
+    let _ = writeln!(text, "  topic: {}; can be seen {observable}", rule.topic);
+    match select::all() {
+        Ok(vectors) => {
+            let citing: Vec<_> = vectors.iter().filter(|v| v.header.rules.iter().any(|r| r == id)).collect();
+            let _ = writeln!(text, "  cited by {} vectors{}", citing.len(), if citing.is_empty() { "" } else { ":" });
+            for vector in citing {
+                let _ = writeln!(text, "    {}  {}", vector.id, vector.header.title);
+            }
+        }
+        Err(error) => {
+            diagnose(error.as_ref());
+            return FAULT;
+        }
+    }
+    print(&text);
+    OK
+}
+
+/// Prints what each target needs and whether it is there.
+pub(super) fn doctor() -> u8 {
+    let checks = doctor::examine();
+    let mut text = String::new();
+    for check in &checks {
+        let _ = writeln!(text, "{} {}: {}: {}", if check.ok { "ok     " } else { "missing" }, check.target, check.what, check.detail);
+        if !check.ok {
+            let _ = writeln!(text, "        remedy: {}", check.remedy);
+        }
+    }
+    print(&text);
+    if checks.iter().all(|c| c.ok) { OK } else { FINDINGS }
+}

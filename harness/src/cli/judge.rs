@@ -1,0 +1,244 @@
+//! The main job: run vectors, print what came out, and say by the exit code how it went.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::Instant;
+
+use tcp_reference::finding::Class;
+use tcp_vectors::parse;
+
+use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, print};
+use crate::expectations::Expectations;
+use crate::report::text::{self, Colour};
+use crate::report::{json, words};
+use crate::run::{self, Stale, Summary, Verdict, weigh};
+use crate::select::{self, Filter, Item, families};
+use crate::session::profile_for;
+use crate::target::{Capabilities, TargetError};
+use crate::targets::known;
+
+/// Runs the golden vectors that a filter takes.
+pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
+    let vectors = match select::all() {
+        Ok(vectors) => vectors,
+        Err(error) => {
+            diagnose(error.as_ref());
+            return FAULT;
+        }
+    };
+    for idle in filter.idle(&vectors) {
+        complain(&format!("harness: nothing is selected by {idle:?}{}\n", did_you_mean(idle, vectors.iter().map(|v| v.id.as_str()))));
+    }
+    let items = filter.items(&vectors);
+    if items.is_empty() {
+        complain("harness: no vector is selected; `harness list` lists them all\n");
+        return NOTHING;
+    }
+    all(&items, args)
+}
+
+/// Runs a vector from a file.
+pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
+    let name = file.display().to_string();
+    let text = match fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => {
+            complain(&format!("harness: {name}: {error}; `replay` wants a readable .pkt file in UTF-8\n"));
+            return USAGE;
+        }
+    };
+    let id = file.file_stem().map_or_else(|| "replay".to_owned(), |s| s.to_string_lossy().into_owned());
+    let cells = match tcp_vectors::template::expand(&id, &text) {
+        Ok(cells) => cells,
+        Err(error) => {
+            diagnose(error.as_ref());
+            return USAGE;
+        }
+    };
+    let mut items = Vec::new();
+    for (id, text) in cells {
+        match parse::vector(&id, &name, &text) {
+            Ok(vector) => {
+                let each = families(&vector, args.family);
+                items.extend(each.into_iter().map(|family| Item { vector: vector.clone(), family, file: Some(name.clone()) }));
+            }
+            Err(error) => {
+                diagnose(error.as_ref());
+                return USAGE;
+            }
+        }
+    }
+    if items.is_empty() {
+        complain("harness: the vector does not run over that IP version\n");
+        return NOTHING;
+    }
+    all(&items, args)
+}
+
+fn all(items: &[Item], args: &RunArgs) -> u8 {
+    let name = args.target.split(':').next().unwrap_or_default();
+    if !known().iter().any(|t| t.name == args.target || t.name == name) {
+        let names: Vec<&str> = known().iter().map(|t| t.name).collect();
+        complain(&format!(
+            "harness: no target is called {:?}{}; there are: {}\n",
+            args.target,
+            did_you_mean(&args.target, names.iter().copied()),
+            names.join(", ")
+        ));
+        return USAGE;
+    }
+    let expectations = match expectations(args) {
+        Ok(expectations) => expectations,
+        Err(code) => return code,
+    };
+    let mut progress = Progress::new(items, args.format);
+    let ran = run::run(items, &args.settings(), |done| progress.tell(done));
+    progress.end();
+    match ran {
+        Ok((capabilities, done)) => {
+            let (verdicts, stale, summary) = weigh(items, done, &expectations, &capabilities.version, args.level);
+            report(items, &capabilities, &verdicts, (&stale, &expectations), &summary, args)
+        }
+        Err(error) => unavailable(&error, args),
+    }
+}
+
+fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
+    match error {
+        TargetError::Unavailable(why) => {
+            complain(&format!("harness: {} cannot run here: {why}\n`harness doctor` says more\n", args.target));
+            if args.require_target { FINDINGS } else { UNAVAILABLE }
+        }
+        TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Harness(why) => {
+            complain(&format!("harness: {} could not be started: {why}\n", args.target));
+            FAULT
+        }
+    }
+}
+
+fn expectations(args: &RunArgs) -> Result<Expectations, u8> {
+    let read = match &args.expectations {
+        None => Expectations::of(&args.target),
+        Some(path) => match fs::read_to_string(path) {
+            Ok(text) => Expectations::read(&path.display().to_string(), &text),
+            Err(error) => {
+                complain(&format!("harness: {}: {error}; --expectations wants a readable TOML file in UTF-8\n", path.display()));
+                return Err(USAGE);
+            }
+        },
+    };
+    read.map_err(|error| {
+        diagnose(error.as_ref());
+        if args.expectations.is_some() { USAGE } else { FAULT }
+    })
+}
+
+fn report(
+    items: &[Item],
+    capabilities: &Capabilities,
+    verdicts: &[Verdict],
+    (stale, expectations): (&[Stale], &Expectations),
+    summary: &Summary,
+    args: &RunArgs,
+) -> u8 {
+    let not_performed = summary.classes.contains_key(&Class::NotPerformed);
+    let code = if !stale.is_empty() || verdicts.iter().any(|v| v.fails) {
+        FINDINGS
+    } else if not_performed {
+        FAULT
+    } else {
+        OK
+    };
+    if args.format == Format::Json {
+        let document = json::document(capabilities, items, verdicts, (stale, expectations), summary, (args.seed, code));
+        print(&format!("{document:#}\n"));
+        return code;
+    }
+    let colour = coloured(io::stdout().is_terminal());
+    let mut out = String::from("\n");
+    for verdict in verdicts {
+        let worth_telling = verdict.fails || verdict.done.outcome.class == Class::NotPerformed;
+        if let Some(item) = items.get(verdict.done.item).filter(|_| worth_telling) {
+            out += &text::failure(item, verdict, &command(item, args), colour);
+            out.push('\n');
+        }
+    }
+    out += &text::gone(stale, expectations);
+    out += &text::summary(capabilities, summary, expectations, &profile_for(&args.target).reasons, colour);
+    print(&out);
+    code
+}
+
+/// The command that runs one item again.
+fn command(item: &Item, args: &RunArgs) -> String {
+    let mut text = match &item.file {
+        Some(file) => format!("harness replay {}", words::shell(file)),
+        None => format!("harness {}", words::shell(item.id())),
+    };
+    text += &format!(" --target {} --family {} --seed {}", words::shell(&args.target), item.family, args.seed);
+    if args.level != run::Strictness::Must {
+        text += &format!(" --level {}", args.level.word());
+    }
+    if let Some(path) = &args.expectations {
+        text += &format!(" --expectations {}", words::shell(&path.display().to_string()));
+    }
+    text
+}
+
+fn did_you_mean<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
+    match select::near(word, words).first() {
+        Some(near) => format!(" (is it {near:?}?)"),
+        None => String::new(),
+    }
+}
+
+/// One line on a terminal, one for each result elsewhere, none beside JSON.
+struct Progress<'a> {
+    items: &'a [Item],
+    manner: Manner,
+    done: usize,
+    bad: usize,
+    drawn: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Line,
+    Lines,
+    Silent,
+}
+
+impl<'a> Progress<'a> {
+    fn new(items: &'a [Item], format: Format) -> Progress<'a> {
+        let manner = match format {
+            Format::Json => Manner::Silent,
+            Format::Text if io::stdout().is_terminal() => Manner::Line,
+            Format::Text => Manner::Lines,
+        };
+        Progress { items, manner, done: 0, bad: 0, drawn: None }
+    }
+
+    fn tell(&mut self, done: &run::Done) {
+        self.done += 1;
+        let Some(item) = self.items.get(done.item) else { return };
+        if !matches!(done.outcome.class, Class::Conforms | Class::Variant | Class::Unsupported) {
+            self.bad += 1;
+        }
+        match self.manner {
+            Manner::Lines => print(&format!("{}\n", text::line(item, &done.outcome, Colour::Off))),
+            Manner::Line if self.drawn.is_none_or(|t| t.elapsed().as_millis() > 50) => {
+                self.drawn = Some(Instant::now());
+                let id: String = item.id().chars().take(50).collect();
+                print(&format!("\r\x1b[K{}/{} done, {} not conforming: {id}", self.done, self.items.len(), self.bad));
+            }
+            Manner::Line | Manner::Silent => {}
+        }
+    }
+
+    fn end(&self) {
+        if self.manner == Manner::Line {
+            print("\r\x1b[K");
+        }
+    }
+}

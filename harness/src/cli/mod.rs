@@ -1,0 +1,215 @@
+//! The `harness` command: its words, and what they do.
+
+mod explain;
+mod judge;
+mod show;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tcp_reference::api::Family;
+
+use crate::report::text::Colour;
+use crate::run::{Settings, Strictness};
+use crate::select::Filter;
+
+/// As expected.
+pub const OK: u8 = 0;
+/// Findings that are not expected, or an expectation that no longer happens.
+pub const FINDINGS: u8 = 1;
+/// The command or a file was wrong.
+pub const USAGE: u8 = 2;
+/// Nothing was selected.
+pub const NOTHING: u8 = 4;
+/// The harness failed.
+pub const FAULT: u8 = 70;
+/// The target cannot run here.
+pub const UNAVAILABLE: u8 = 77;
+
+/// Judges any TCP stack against RFC 9293, clause by clause.
+#[derive(Parser, Debug)]
+#[command(
+    name = "harness",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 as expected; 1 findings that are not expected, or an expectation that no longer happens; 2 usage; \
+                  4 nothing selected; 70 a fault of the harness; 77 the target cannot run here."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    judge: JudgeArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Lists the golden vectors.
+    List(ListArgs),
+    /// Prints a vector; with a target, the numbers are filled in.
+    Show(ShowArgs),
+    /// Explains a rule of the catalogue, and names the vectors that cite it.
+    Explain {
+        /// The rule's id, as in RFC9293:MUST-14.
+        rule: String,
+    },
+    /// Tries each thing that each target needs, and says how to get what is missing.
+    Doctor,
+    /// Runs a vector from a file outside the tree.
+    Replay {
+        /// The file, a .pkt.
+        file: PathBuf,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+}
+
+#[derive(Args, Debug)]
+struct ListArgs {
+    /// Ids, areas, or globs of ids or rules; all vectors without any.
+    filters: Vec<String>,
+    /// Only vectors that cite a rule of this glob.
+    #[arg(long, value_name = "GLOB")]
+    rule: Vec<String>,
+    /// Lists the mutants instead.
+    #[arg(long)]
+    mutants: bool,
+}
+
+#[derive(Args, Debug)]
+struct ShowArgs {
+    /// The vector's id.
+    id: String,
+    /// Runs it on this target and prints plain packetdrill with the numbers that came up.
+    #[arg(long)]
+    target: Option<String>,
+    /// The IP version it is run over.
+    #[arg(long, value_parser = family, default_value = "4")]
+    family: Family,
+    /// Decides the peer's ISNs and the target's own randomness.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Args, Debug)]
+struct JudgeArgs {
+    /// Ids, areas, or globs of ids or rules; all vectors without any.
+    filters: Vec<String>,
+    /// Only vectors that cite a rule of this glob.
+    #[arg(long, value_name = "GLOB")]
+    rule: Vec<String>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    /// The stack under test.
+    #[arg(long, default_value = "smoltcp")]
+    target: String,
+    /// From which level on a broken rule fails the run.
+    #[arg(long, value_enum, default_value_t)]
+    level: Strictness,
+    /// Vectors side by side; by itself, as many as there are processors, or 32 where waits are real.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Decides the peer's ISNs and the target's own randomness.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// One IP version alone: 4 or 6.
+    #[arg(long, value_parser = family)]
+    family: Option<Family>,
+    /// Longest time for one vector, seconds.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// How results are printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Fails where the target cannot run here, instead of exit code 77.
+    #[arg(long)]
+    require_target: bool,
+    /// The expectations file; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One document for programs.
+    Json,
+}
+
+impl RunArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            target: self.target.clone(),
+            jobs: self.jobs.map(usize::from),
+            seed: self.seed,
+            timeout: Duration::from_secs(self.timeout),
+        }
+    }
+}
+
+fn family(word: &str) -> Result<Family, String> {
+    match word {
+        "4" => Ok(Family::V4),
+        "6" => Ok(Family::V6),
+        _ => Err("an IP version is 4 or 6".to_owned()),
+    }
+}
+
+/// Runs the command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let code = match &cli.command {
+        None => judge::judge(
+            &Filter { words: cli.judge.filters.clone(), rules: cli.judge.rule.clone(), family: cli.judge.run.family },
+            &cli.judge.run,
+        ),
+        Some(Command::Replay { file, run }) => judge::replay(file, run),
+        Some(Command::List(args)) => show::list(args),
+        Some(Command::Show(args)) => show::show(args),
+        Some(Command::Explain { rule }) => explain::explain(rule),
+        Some(Command::Doctor) => explain::doctor(),
+    };
+    ExitCode::from(code)
+}
+
+/// Prints to standard output. A reader that went away, as `head` does, is no error.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints to standard error.
+fn complain(text: &str) {
+    let mut out = io::stderr().lock();
+    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a diagnostic with its place and remedy.
+fn diagnose(diagnostic: &dyn miette::Diagnostic) {
+    let mut text = String::new();
+    let theme = if coloured(io::stderr().is_terminal()) == Colour::On {
+        miette::GraphicalTheme::unicode()
+    } else {
+        miette::GraphicalTheme::unicode_nocolor()
+    };
+    if miette::GraphicalReportHandler::new_themed(theme).render_report(&mut text, diagnostic).is_err() {
+        text = format!("{diagnostic}\n");
+    }
+    complain(&text);
+}
+
+/// Colours only on a terminal, and not where NO_COLOR says so (no-color.org: set and not empty).
+fn coloured(terminal: bool) -> Colour {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if terminal && !refused { Colour::On } else { Colour::Off }
+}

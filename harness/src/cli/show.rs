@@ -1,0 +1,122 @@
+//! `list` and `show`.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use tcp_vectors::golden;
+use tcp_vectors::model::{Base, Num, Step, StepKind, Vector};
+use tcp_vectors::print as vector_print;
+
+use super::{FAULT, ListArgs, NOTHING, OK, ShowArgs, UNAVAILABLE, USAGE, complain, diagnose, print};
+use crate::run::{Settings, perform};
+use crate::select::{self, Filter, Item};
+use crate::session::{Outcome, View};
+use crate::target::TargetError;
+use crate::targets::{TargetOptions, open};
+
+/// Lists vectors: id and title.
+pub(super) fn list(args: &ListArgs) -> u8 {
+    if args.mutants {
+        complain("harness: this build has no mutants\n");
+        return NOTHING;
+    }
+    let vectors = match select::all() {
+        Ok(vectors) => vectors,
+        Err(error) => {
+            diagnose(error.as_ref());
+            return FAULT;
+        }
+    };
+    let filter = Filter { words: args.filters.clone(), rules: args.rule.clone(), family: None };
+    let taken: Vec<&Vector> = vectors.iter().filter(|v| filter.takes(v)).collect();
+    let width = taken.iter().map(|v| v.id.len()).max().unwrap_or(0).min(60);
+    let mut text = String::new();
+    for vector in &taken {
+        let _ = writeln!(text, "{:<width$}  {}", vector.id, vector.header.title);
+    }
+    print(&text);
+    if taken.is_empty() {
+        complain("harness: no vector is selected\n");
+        return NOTHING;
+    }
+    OK
+}
+
+/// Prints a vector as text.
+pub(super) fn show(args: &ShowArgs) -> u8 {
+    let Some(found) = golden().iter().find(|g| g.id == args.id) else {
+        let near = select::near(&args.id, golden().iter().map(|g| g.id.as_str()));
+        let mut text = format!("harness: no vector is called {:?}\n", args.id);
+        if !near.is_empty() {
+            let _ = writeln!(text, "near it are: {}", near.join(", "));
+        }
+        complain(&text);
+        return USAGE;
+    };
+    let Some(name) = &args.target else {
+        print(&found.text);
+        return OK;
+    };
+    let vector = match tcp_vectors::parse::vector(&found.id, &format!("vectors/{}", found.file), &found.text) {
+        Ok(vector) => vector,
+        Err(error) => {
+            diagnose(error.as_ref());
+            return FAULT;
+        }
+    };
+    let mut target = match open(name, &TargetOptions::default()) {
+        Ok(target) => target,
+        Err(TargetError::Unavailable(why)) => {
+            complain(&format!("harness: {name} cannot run here: {why}\n"));
+            return UNAVAILABLE;
+        }
+        Err(TargetError::Harness(why)) => {
+            complain(&format!("harness: {why}\n"));
+            return USAGE;
+        }
+        Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why)) => {
+            complain(&format!("harness: {name} could not be started: {why}\n"));
+            return FAULT;
+        }
+    };
+    let settings = Settings { target: name.clone(), jobs: Some(1), seed: args.seed, timeout: Duration::from_secs(200) };
+    let item = Item { vector, family: args.family, file: None };
+    let outcome = perform(target.as_mut(), &item, &settings);
+    let filled = filled(&item.vector, &outcome);
+    print(&vector_print::vector(&filled));
+    OK
+}
+
+/// The vector with every number as packetdrill wants it, relative to the two ISNs, as they came up in a run.
+fn filled(vector: &Vector, outcome: &Outcome) -> Vector {
+    let mut steps = vector.steps.clone();
+    for step in &mut steps {
+        fill(step, outcome);
+    }
+    Vector { steps, ..vector.clone() }
+}
+
+fn fill(step: &mut Step, outcome: &Outcome) {
+    let view_at = |flow: u8| outcome.views.iter().find(|v| v.line == step.line && v.flow == flow).map(|v| &v.view);
+    match &mut step.kind {
+        StepKind::Inject(spec) => {
+            if let Some(view) = view_at(spec.flow) {
+                spec.seq = plain(spec.seq, Base::Irs, view);
+                spec.ack = spec.ack.map(|a| plain(a, Base::Iss, view));
+            }
+        }
+        StepKind::Expect(spec) => {
+            if let Some(view) = view_at(spec.flow) {
+                spec.seq = spec.seq.map(|s| plain(s, Base::Iss, view));
+                spec.ack = spec.ack.map(|a| plain(a, Base::Irs, view));
+            }
+        }
+        StepKind::Call(_) | StepKind::AssertState(_) | StepKind::Wait => {}
+    }
+}
+
+/// The number relative to an ISN, where it lies ahead of it.
+fn plain(num: Num, base: Base, view: &View) -> Num {
+    let offset = view.resolve(num).offset_from(view.resolve(Num { base, offset: 0 }));
+    if num.base == Base::Zero || offset < 0 { num } else { Num { base, offset } }
+}

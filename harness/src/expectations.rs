@@ -1,0 +1,183 @@
+//! What is known of a target: findings that stand in its expectations file, each with its reason.
+
+use std::fmt;
+use std::ops::Range;
+
+use miette::{LabeledSpan, NamedSource, SourceCode};
+use serde::Deserialize;
+use tcp_reference::api::Family;
+use tcp_reference::catalogue;
+use tcp_reference::finding::Finding;
+
+use crate::select::glob;
+
+/// The expectations for one target.
+#[derive(Clone, Debug, Default)]
+pub struct Expectations {
+    /// The entries in the file's order.
+    pub entries: Vec<Expectation>,
+    /// The file's name, for messages.
+    pub file: String,
+}
+
+/// A finding that is known.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The vectors that show it: an id or a glob. Each that is performed must show it.
+    pub vector: String,
+    /// The rule: an id or a glob. A dead stack's entry says `class:crash`, `class:hang` or `class:flood`.
+    pub rule: String,
+    /// The kind of event, as in the fingerprint; any where it is left out.
+    pub kind: Option<String>,
+    /// One IP version alone: 4 or 6.
+    pub family: Option<u8>,
+    /// Versions of the target that it holds for, each a glob.
+    pub versions: Vec<String>,
+    /// Why it is the stack and not the oracle.
+    pub reason: String,
+    /// The clause, quoted.
+    pub clause: String,
+    /// Where else it is written down: an upstream issue, a line of source, a message.
+    pub citation: String,
+    /// The line of the file on which it begins; filled in after reading.
+    #[serde(skip)]
+    pub line: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    expect: Vec<toml::Spanned<Expectation>>,
+}
+
+impl Expectations {
+    /// The embedded file of a target; empty for one that has none.
+    ///
+    /// # Errors
+    /// The embedded file is broken.
+    pub fn of(target: &str) -> Result<Expectations, Box<ExpectationsError>> {
+        match target {
+            "smoltcp" => Expectations::read("harness/expectations/smoltcp.toml", include_str!("../expectations/smoltcp.toml")),
+            "linux-kernel" => {
+                Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))
+            }
+            _ => Ok(Expectations::default()),
+        }
+    }
+
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// It is not TOML, or an entry lacks something; the error says where and what to do.
+    pub fn read(file: &str, text: &str) -> Result<Expectations, Box<ExpectationsError>> {
+        let error =
+            |span: Option<Range<usize>>, message: String, help: &str| Box::new(ExpectationsError::new(file, text, span, message, help));
+        let parsed: File = toml::from_str(text).map_err(|e| {
+            error(e.span(), e.message().to_owned(), "an entry is `[[expect]]` with vector, rule, versions, reason, clause and citation")
+        })?;
+        let mut entries = Vec::new();
+        for spanned in parsed.expect {
+            let span = spanned.span();
+            let mut entry = spanned.into_inner();
+            entry.line = text.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
+            check(&entry).map_err(|(message, help)| error(Some(span), message, help))?;
+            entries.push(entry);
+        }
+        Ok(Expectations { entries, file: file.to_owned() })
+    }
+
+    /// Whether the finding is known.
+    #[must_use]
+    pub fn knows(&self, id: &str, family: Family, version: &str, finding: &Finding) -> bool {
+        self.entries.iter().any(|e| e.holds_for(id, family, version) && e.is(finding))
+    }
+
+    /// Whether it is known that the stack dies, hangs or floods at this vector.
+    #[must_use]
+    pub fn knows_class(&self, id: &str, family: Family, version: &str, class: &str) -> bool {
+        self.entries.iter().any(|e| e.holds_for(id, family, version) && e.rule.strip_prefix("class:") == Some(class))
+    }
+}
+
+impl Expectation {
+    /// Whether it speaks of this vector over this IP version on this version of the target.
+    #[must_use]
+    pub fn holds_for(&self, id: &str, family: Family, version: &str) -> bool {
+        let family_fits = self.family.is_none_or(|f| (f == 4) == (family == Family::V4));
+        family_fits && glob(&self.vector, id) && self.versions.iter().any(|v| glob(v, version))
+    }
+
+    /// Whether this is the finding it speaks of.
+    #[must_use]
+    pub fn is(&self, finding: &Finding) -> bool {
+        glob(&self.rule, finding.rule.0) && self.kind.as_ref().is_none_or(|k| k == finding.kind)
+    }
+}
+
+fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
+    for (name, value) in [("vector", &entry.vector), ("rule", &entry.rule), ("reason", &entry.reason), ("clause", &entry.clause)] {
+        if value.trim().is_empty() {
+            return Err((
+                format!("`{name}` is empty"),
+                "every known finding names its vector and rule, quotes the clause and gives a reason",
+            ));
+        }
+    }
+    if entry.versions.is_empty() {
+        return Err(("`versions` is empty".to_owned(), "name the versions of the target that it holds for, as in versions = [\"0.14.*\"]"));
+    }
+    if !matches!(entry.family, None | Some(4 | 6)) {
+        return Err(("`family` is neither 4 nor 6".to_owned(), "leave it out for both"));
+    }
+    let class = entry.rule.starts_with("class:");
+    if class && !["class:crash", "class:hang", "class:flood"].contains(&entry.rule.as_str()) {
+        return Err((format!("{:?} is no class of a dead stack", entry.rule), "there are class:crash, class:hang and class:flood"));
+    }
+    if !class && !catalogue::rules().iter().any(|r| glob(&entry.rule, r.id.0)) {
+        return Err((format!("no rule is called {:?}", entry.rule), "`harness explain RULE` finds ids that are near"));
+    }
+    Ok(())
+}
+
+/// What is wrong with an expectations file, shown where it is wrong.
+#[derive(Debug)]
+pub struct ExpectationsError {
+    message: String,
+    help: String,
+    span: Range<usize>,
+    source: NamedSource<String>,
+}
+
+impl ExpectationsError {
+    fn new(file: &str, text: &str, span: Option<Range<usize>>, message: String, help: &str) -> ExpectationsError {
+        let span = span.unwrap_or(0..0);
+        let end = span.end.min(text.len());
+        let span = span.start.min(end)..end;
+        ExpectationsError { message, help: help.to_owned(), span, source: NamedSource::new(file, text.to_owned()) }
+    }
+}
+
+impl fmt::Display for ExpectationsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.source.inner().get(..self.span.start).unwrap_or_default().matches('\n').count() + 1;
+        write!(f, "{}:{line}: {}", self.source.name(), self.message)
+    }
+}
+
+impl std::error::Error for ExpectationsError {}
+
+impl miette::Diagnostic for ExpectationsError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.help))
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), self.span.clone()))))
+    }
+}

@@ -1,0 +1,144 @@
+//! A trace as lines with relative numbers, one for each segment and call.
+
+use std::collections::HashMap;
+
+use tcp_reference::api::{Call, CallError, CallResult, Micros};
+use tcp_reference::segment::{Segment, TcpOption, Tuple};
+use tcp_reference::seq::Seq;
+use tcp_reference::trace::{Arrival, Malformed, Trace, What};
+
+use super::words;
+use crate::session::Flow;
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Index into the trace.
+    pub event: usize,
+    /// When it was seen, on the target's clock.
+    pub at: Micros,
+    /// Which flow, where it is not flow 0 or no flow of the vector: its mark, as in `#1`.
+    pub flow: String,
+    /// What.
+    pub what: Told,
+}
+
+/// What a line tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// A segment to the stack.
+    Arrived(String),
+    /// A segment of the stack.
+    Sent(String),
+    /// A user call with its result.
+    Called(String),
+    /// Something else.
+    Noted(String),
+}
+
+/// How much a line says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Detail {
+    /// Everything on the wire.
+    Whole,
+    /// What does not depend on IP version or memory: a full MSS is `full`, the stack's windows only where they are closed.
+    Settled,
+}
+
+/// The trace's segments and calls. Calls that ask for the state are left out, but for those that `shown` names; so are tries of one call that would block.
+#[must_use]
+pub fn lines(trace: &Trace, flows: &[Flow], detail: Detail, shown: &[usize]) -> Vec<Line> {
+    let mut bases: HashMap<Tuple, (Option<Seq>, Option<Seq>)> = flows.iter().map(|f| (f.tuple, (None, Some(f.view.irs())))).collect();
+    let mut lines = Vec::new();
+    for (event, e) in trace.events.iter().enumerate() {
+        let (tuple, what) = match &e.what {
+            What::Arrive { tuple, arrival } => (Some(*tuple), arrived(&mut bases, *tuple, arrival)),
+            What::Emit { tuple, segment, defects } => {
+                let text = sent(&mut bases, *tuple, segment, detail);
+                let text = if defects.is_empty() { text } else { format!("{text} {defects:?}") };
+                (Some(*tuple), Told::Sent(text))
+            }
+            What::Call { call, result } => match called(trace, event, call, result, shown) {
+                Some(what) => (None, what),
+                None => continue,
+            },
+            What::Quiet if shown.contains(&event) => (None, Told::Noted("nothing came until now".to_owned())),
+            What::Quiet => continue,
+            What::Stall => (None, Told::Noted("the harness was held up".to_owned())),
+        };
+        lines.push(Line { event, at: e.at, flow: tuple.map(|t| mark(flows, &t)).unwrap_or_default(), what });
+    }
+    lines
+}
+
+fn mark(flows: &[Flow], tuple: &Tuple) -> String {
+    match flows.iter().find(|f| f.tuple == *tuple) {
+        Some(flow) if flow.number == 0 => String::new(),
+        Some(flow) => format!("#{}", flow.number),
+        None if tuple.is_not_unicast() => format!(" [from {} to {}]", tuple.remote.ip(), tuple.local.ip()),
+        None => format!(" [{} {}]", tuple.local.port(), tuple.remote.port()),
+    }
+}
+
+fn arrived(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, arrival: &Arrival) -> Told {
+    match arrival {
+        Arrival::Segment(segment) => {
+            let irs = bases.get(&tuple).and_then(|b| b.1).or_else(|| segment.is_syn().then_some(segment.seq));
+            let entry = bases.entry(tuple).or_insert((None, irs));
+            Told::Arrived(words::segment(segment, entry.1, entry.0))
+        }
+        Arrival::Discarded(reason) => Told::Arrived(
+            match reason {
+                Malformed::BadChecksum => "a segment with a bad checksum",
+                Malformed::DataOffset => "a segment with an impossible data offset",
+                Malformed::Truncated => "a truncated segment",
+                Malformed::Fragment => "a fragment",
+            }
+            .to_owned(),
+        ),
+    }
+}
+
+fn sent(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, segment: &Segment, detail: Detail) -> String {
+    let entry = bases.entry(tuple).or_insert((None, None));
+    if segment.is_syn() {
+        entry.0 = Some(segment.seq);
+    }
+    if detail == Detail::Whole {
+        return words::segment(segment, entry.0, entry.1);
+    }
+    let mut text = words::numbers(segment, entry.0, entry.1);
+    if segment.window == 0 {
+        text += " win 0";
+    }
+    if !segment.options.is_empty() {
+        let full = if tuple.local.is_ipv4() { 1460 } else { 1440 };
+        let settled: Vec<String> = segment
+            .options
+            .iter()
+            .map(|o| match o {
+                TcpOption::Mss(n) if *n == full => "mss full".to_owned(),
+                other => words::options(std::slice::from_ref(other)),
+            })
+            .collect();
+        text += &format!(" <{}>", settled.join(","));
+    }
+    text
+}
+
+fn called(trace: &Trace, event: usize, call: &Call, result: &CallResult, shown: &[usize]) -> Option<Told> {
+    let told = Told::Called(format!("{} = {}", words::call(call), words::result(result)));
+    if shown.contains(&event) {
+        return Some(told);
+    }
+    if matches!(call, Call::State { .. }) {
+        return None;
+    }
+    // Of the tries of one call only the last is of interest.
+    let tried_again = *result == CallResult::Error(CallError::WouldBlock)
+        && trace.events[event + 1..]
+            .iter()
+            .find_map(|e| if let What::Call { call, .. } = &e.what { Some(call) } else { None })
+            .is_some_and(|next| next == call);
+    (!tried_again).then_some(told)
+}

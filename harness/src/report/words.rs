@@ -1,0 +1,122 @@
+//! Segments, calls and results in the words of the vector language, with relative numbers.
+
+use std::fmt::Write;
+
+use tcp_reference::api::{Call, CallResult, How};
+use tcp_reference::segment::{Flags, Segment, TcpOption};
+use tcp_reference::seq::Seq;
+
+/// A segment of the stack: SEG.SEQ relative to its ISN, SEG.ACK to the peer's. A number without a base stands as it is.
+#[must_use]
+pub fn segment(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) -> String {
+    let mut text = numbers(segment, seq_base, ack_base);
+    let _ = write!(text, " win {}", segment.window);
+    if segment.flags.has(Flags::URG) {
+        let _ = write!(text, " urg {}", segment.urgent);
+    }
+    if !segment.options.is_empty() {
+        let _ = write!(text, " <{}>", options(&segment.options));
+    }
+    text
+}
+
+/// Flags and numbers alone.
+#[must_use]
+pub fn numbers(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) -> String {
+    let len = segment.payload.len();
+    // A RST that answers a segment without ACK has the number 0 itself, whatever the ISN.
+    let zero = segment.is_rst() && segment.seq == Seq(0);
+    let seq = number(segment.seq, if zero { None } else { seq_base });
+    let mut text = match seq {
+        Relative::Near(from) => format!("{} {from}:{}({len})", segment.flags, from + i64::try_from(len).unwrap_or(0)),
+        Relative::Far(n) => format!("{} {{zero+{n}}}({len})", segment.flags),
+    };
+    if segment.is_ack() {
+        match number(segment.ack, ack_base) {
+            Relative::Near(ack) => write!(text, " ack {ack}"),
+            Relative::Far(n) => write!(text, " ack {{zero+{n}}}"),
+        }
+        .unwrap_or_default();
+    }
+    text
+}
+
+enum Relative {
+    Near(i64),
+    Far(u32),
+}
+
+fn number(seq: Seq, base: Option<Seq>) -> Relative {
+    match base {
+        Some(base) => Relative::Near(i64::from(seq.offset_from(base))),
+        None if seq == Seq(0) => Relative::Near(0),
+        None => Relative::Far(seq.0),
+    }
+}
+
+/// Options in packetdrill's words; timestamps without their values, which are clocks.
+#[must_use]
+pub fn options(options: &[TcpOption]) -> String {
+    let words: Vec<String> = options
+        .iter()
+        .map(|o| match o {
+            TcpOption::Eol => "eol".to_owned(),
+            TcpOption::Nop => "nop".to_owned(),
+            TcpOption::Mss(n) => format!("mss {n}"),
+            TcpOption::WindowScale(n) => format!("wscale {n}"),
+            TcpOption::SackPermitted => "sackOK".to_owned(),
+            TcpOption::Sack(blocks) => format!("sack {}", blocks.len()),
+            TcpOption::Timestamps { .. } => "TS".to_owned(),
+            TcpOption::Other { kind, data } => format!("kind {kind} len {}", data.len() + 2),
+            TcpOption::IllFormed(octets) => format!("ill-formed {}", octets.len()),
+        })
+        .collect();
+    words.join(",")
+}
+
+/// A call, with its socket's number.
+#[must_use]
+pub fn call(call: &Call) -> String {
+    match call {
+        Call::Listen { port, backlog, .. } => format!("listen(port {port}, backlog {backlog})"),
+        Call::Accept { socket } => format!("accept({socket})"),
+        Call::Connect { port, remote_port, .. } => format!("connect(from port {port} to {remote_port})"),
+        Call::Send { socket, data, urgent: false } => format!("write({socket}, {})", data.len()),
+        Call::Send { socket, data, urgent: true } => format!("send({socket}, {}, urgent)", data.len()),
+        Call::Recv { socket, max } => format!("read({socket}, {max})"),
+        Call::Shutdown { socket, how } => format!(
+            "shutdown({socket}, {})",
+            match how {
+                How::Read => "read",
+                How::Write => "write",
+                How::Both => "both",
+            }
+        ),
+        Call::Close { socket } => format!("close({socket})"),
+        Call::Abort { socket } => format!("abort({socket})"),
+        Call::Set { socket, option } => format!("set({socket}, {option:?})"),
+        Call::State { socket } => format!("state({socket})"),
+    }
+}
+
+/// What a call returned.
+#[must_use]
+pub fn result(result: &CallResult) -> String {
+    match result {
+        CallResult::Socket(socket) | CallResult::Accepted { socket, .. } => format!("socket {socket}"),
+        CallResult::Count(n) => n.to_string(),
+        CallResult::Data(data) => format!("{} octets", data.len()),
+        CallResult::Eof => "end of stream".to_owned(),
+        CallResult::Done => "done".to_owned(),
+        CallResult::State(state) => state.to_string(),
+        CallResult::Error(error) => format!("the error {error}"),
+        CallResult::Unsupported => "unsupported".to_owned(),
+    }
+}
+
+/// A word as a shell takes it.
+#[must_use]
+pub fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}

@@ -1,0 +1,377 @@
+//! The session itself: the target's clock, what came back, and the order of the steps.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use tcp_reference::api::{Call, CallResult, Family, Micros, SocketId};
+use tcp_reference::catalogue::RuleId;
+use tcp_reference::finding::{Class, Finding};
+use tcp_reference::oracle::Oracle;
+use tcp_reference::segment::{Segment, Tuple};
+use tcp_reference::state::State;
+use tcp_reference::trace::{Trace, What};
+use tcp_vectors::model::{Step, StepKind, VectorCall};
+
+use super::call::Descriptor;
+use super::view::{View, peer_isn};
+use super::{Flow, Options, Outcome, Resolved, Stop, joined};
+use crate::target::{Clock, NextTimer, Packet, Reply, Target, TargetError};
+use crate::wire::{self, Read};
+
+/// A run in progress.
+pub(super) struct Session<'a> {
+    pub(super) target: &'a mut dyn Target,
+    pub(super) options: &'a Options,
+    pub(super) trace: Trace,
+    pub(super) oracle: Oracle,
+    pub(super) flows: Vec<Flow>,
+    pub(super) descriptors: HashMap<u8, Descriptor>,
+    pub(super) next_descriptor: u8,
+    /// Connections whose state is asked for, in the order in which they were made.
+    pub(super) watched: Vec<SocketId>,
+    /// How many connects were made.
+    pub(super) connects: u8,
+    /// The target's clock at its last reply.
+    pub(super) now: Micros,
+    /// Segments of the stack that no `>` has taken, oldest first.
+    pub(super) unmatched: Vec<Seen>,
+    /// Index into the trace of the last stimulus.
+    pub(super) last_stimulus: usize,
+    /// Findings of the session's own.
+    pub(super) own: Vec<Finding>,
+    /// The rule under which a failed assertion counts.
+    pub(super) rule: Option<RuleId>,
+    /// The views by which steps' numbers were resolved; steps without a line leave none.
+    pub(super) views: Vec<Resolved>,
+    clock: Clock,
+    addresses: (IpAddr, IpAddr),
+    /// How many connects the steps hold: flows below it are theirs.
+    active: u8,
+    next_timer: NextTimer,
+    /// Timers in a row that were due at once.
+    spins: u32,
+    started: Instant,
+}
+
+/// A segment of the stack, with the flow as it was before it.
+pub(super) struct Seen {
+    pub(super) event: usize,
+    pub(super) flow: u8,
+    pub(super) before: View,
+    pub(super) segment: Segment,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(
+        target: &'a mut dyn Target,
+        steps: &[Step],
+        rule: Option<RuleId>,
+        options: &'a Options,
+        started: Instant,
+    ) -> Session<'a> {
+        let capabilities = target.capabilities();
+        let side = usize::from(options.family == Family::V6);
+        let addresses = (capabilities.local[side], capabilities.remote[side]);
+        let clock = capabilities.clock;
+        let connects = steps.iter().filter(|s| matches!(&s.kind, StepKind::Call(c) if matches!(c.call, VectorCall::Connect(_)))).count();
+        Session {
+            target,
+            options,
+            trace: Trace::default(),
+            oracle: Oracle::new(options.profile.clone()),
+            flows: Vec::new(),
+            descriptors: HashMap::new(),
+            next_descriptor: 3,
+            watched: Vec::new(),
+            connects: 0,
+            now: 0,
+            unmatched: Vec::new(),
+            last_stimulus: 0,
+            own: Vec::new(),
+            rule,
+            views: Vec::new(),
+            clock,
+            addresses,
+            active: u8::try_from(connects).unwrap_or(u8::MAX),
+            next_timer: NextTimer::Unknown,
+            spins: 0,
+            started,
+        }
+    }
+
+    /// A fresh target.
+    pub(super) fn start(&mut self) -> Result<(), Stop> {
+        if !self.target.capabilities().families.contains(&self.options.family) {
+            return Err(Stop::Unsupported(format!("the target has no IPv{}", self.options.family)));
+        }
+        self.target.reset(self.options.seed)?;
+        Ok(())
+    }
+
+    /// Every step in order.
+    pub(super) fn all(&mut self, steps: &[Step]) -> Result<(), Stop> {
+        let mut i = 0;
+        while let Some(step) = steps.get(i) {
+            let more = if matches!(step.kind, StepKind::Inject(_)) { joined(&steps[i + 1..]) } else { 0 };
+            let group = &steps[i..=i + more];
+            self.step(step, group)?;
+            self.check_states()?;
+            self.check_bounds()?;
+            i += 1 + more;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step, group: &[Step]) -> Result<(), Stop> {
+        match &step.kind {
+            StepKind::Expect(spec) => return self.expect(step, spec),
+            StepKind::Call(call) if matches!(call.call, VectorCall::Ignored(_) | VectorCall::Bind(_)) => return self.pass(step.after),
+            StepKind::Inject(_) | StepKind::Call(_) | StepKind::AssertState(_) | StepKind::Wait => {}
+        }
+        self.pass(step.after)?;
+        match &step.kind {
+            StepKind::Inject(_) => self.inject(group),
+            StepKind::Call(call) => self.call_step(step, call),
+            StepKind::AssertState(state) => self.assert_state(*state),
+            StepKind::Wait | StepKind::Expect(_) => Ok(()),
+        }
+    }
+
+    /// Runs on so that silence after the last step is judged too.
+    pub(super) fn finish(&mut self) -> Result<(), Stop> {
+        let end = self.now + self.options.tail;
+        let latest = self.now + self.options.longest_tail;
+        let owed = self.oracle.next_deadline().map_or(end, |d| d.saturating_add(1));
+        let until = if owed <= latest { end.max(owed) } else { end };
+        self.pass_until(until)?;
+        self.check_states()
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, us: Micros) -> Result<(), Stop> {
+        self.pass_until(self.now.saturating_add(us))
+    }
+
+    /// Time passes until the target's clock says `until`; everything sent by then is in the trace.
+    pub(super) fn pass_until(&mut self, until: Micros) -> Result<(), Stop> {
+        while self.now < until {
+            self.advance_towards(until)?;
+        }
+        Ok(())
+    }
+
+    /// One move of the clock, at most to `until`: to the next timer, or to where something that is owed becomes overdue.
+    pub(super) fn advance_towards(&mut self, until: Micros) -> Result<(), Stop> {
+        let mut to = until;
+        if self.clock == Clock::Virtual {
+            if let NextTimer::At(timer) = self.next_timer {
+                let spinning = self.spins > MOST_SPINS;
+                to = to.min(timer.max(self.now + if spinning { SPIN_STEP } else { 1 }));
+                self.spins = if timer <= self.now { self.spins + 1 } else { 0 };
+            }
+            if let Some(deadline) = self.oracle.next_deadline()
+                && deadline >= self.now
+            {
+                to = to.min(deadline + 1);
+            }
+        }
+        let to = to.clamp(self.now, until.max(self.now));
+        let asked = to - self.now;
+        let before = self.now;
+        let reply = self.target.advance(asked)?;
+        let overshot = reply.now.saturating_sub(before).saturating_sub(asked);
+        self.note(reply);
+        if self.clock == Clock::Real && overshot > STALL {
+            self.trace.push_between(before, self.now, What::Stall);
+            self.oracle.read(&self.trace);
+            return Err(Stop::Inconclusive(format!("the harness was held up for {} ms", overshot / 1000)));
+        }
+        self.check_bounds()
+    }
+
+    /// What the stack has sent until now, before a stimulus. On a virtual clock every reply leaves nothing behind.
+    pub(super) fn drain(&mut self) -> Result<(), Stop> {
+        if self.clock == Clock::Real {
+            let reply = self.target.deliver(&[])?;
+            self.note(reply);
+        }
+        Ok(())
+    }
+
+    /// Asks the target and writes call and answer down.
+    pub(super) fn ask(&mut self, call: Call) -> Result<CallResult, Stop> {
+        let reply = self.target.call(&call)?;
+        let (result, reply) =
+            (reply.value.clone(), Reply { value: (), packets: reply.packets, now: reply.now, next_timer: reply.next_timer });
+        self.trace.push(self.now, What::Call { call, result: result.clone() });
+        self.note(reply);
+        Ok(result)
+    }
+
+    /// Writes a reply down and lets the oracle read it.
+    pub(super) fn note(&mut self, reply: Reply<()>) {
+        for packet in &reply.packets {
+            self.note_packet(packet);
+        }
+        self.now = self.now.max(reply.now);
+        self.next_timer = reply.next_timer;
+        let already = self.trace.events.last().is_some_and(|e| e.what == What::Quiet && e.at == self.now);
+        if !already {
+            self.trace.push(self.now, What::Quiet);
+        }
+        self.oracle.read(&self.trace);
+    }
+
+    fn note_packet(&mut self, packet: &Packet) {
+        let Ok(Read::Tcp(tcp)) = wire::read(&packet.ip) else { return };
+        let tuple = Tuple { local: tcp.source, remote: tcp.destination };
+        let at = packet.at.max(self.trace.events.last().map_or(0, |e| e.at));
+        let event = self.trace.events.len();
+        if let Some(flow) = self.flow_of(tuple) {
+            let view = &mut self.flows[flow].view;
+            let mut before = view.clone();
+            view.received(&tcp.segment);
+            if tcp.segment.is_syn() {
+                // The ISN that a SYN brings is the one that a vector's numbers on its line count from.
+                before = view.clone();
+            }
+            let number = self.flows[flow].number;
+            self.unmatched.push(Seen { event, flow: number, before, segment: tcp.segment.clone() });
+        }
+        self.trace.push_between(packet.from.min(at), at, What::Emit { tuple, segment: tcp.segment, defects: tcp.defects });
+    }
+
+    /// The index of a flow, made where it does not exist yet.
+    pub(super) fn flow(&mut self, number: u8) -> usize {
+        if let Some(i) = self.flows.iter().position(|f| f.number == number) {
+            return i;
+        }
+        let (local, remote) = if number < self.active {
+            (CONNECT_PORT + u16::from(number), CONNECT_TO)
+        } else {
+            (LISTEN_PORT, PEER_PORT + u16::from(number))
+        };
+        let tuple = Tuple { local: SocketAddr::new(self.addresses.0, local), remote: SocketAddr::new(self.addresses.1, remote) };
+        self.flows.push(Flow { number, tuple, view: View::new(peer_isn(self.options.seed, number)) });
+        self.flows.len() - 1
+    }
+
+    /// Keeps the view by which a step's numbers were resolved, for `show`.
+    pub(super) fn keep_view(&mut self, line: u32, flow: u8, view: &View) {
+        if line > 0 && self.views.len() < MOST_VIEWS {
+            self.views.push(Resolved { line, flow, view: view.clone() });
+        }
+    }
+
+    fn flow_of(&mut self, tuple: Tuple) -> Option<usize> {
+        if let Some(i) = self.flows.iter().position(|f| f.tuple == tuple) {
+            return Some(i);
+        }
+        // A SYN of the stack's own may be the first that is seen of a flow.
+        let number = (0..self.active).find(|n| tuple.local.port() == CONNECT_PORT + u16::from(*n) && tuple.remote.port() == CONNECT_TO)?;
+        Some(self.flow(number))
+    }
+
+    /// Asks for the state of every connection, for the oracle to compare.
+    fn check_states(&mut self) -> Result<(), Stop> {
+        if !self.options.check_state {
+            return Ok(());
+        }
+        self.drain()?;
+        let mut i = 0;
+        while let Some(&socket) = self.watched.get(i) {
+            match self.ask(Call::State { socket })? {
+                CallResult::State(State::Closed) | CallResult::Error(_) | CallResult::Unsupported => {
+                    self.watched.remove(i);
+                }
+                _ => i += 1,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_bounds(&self) -> Result<(), Stop> {
+        if self.trace.events.len() > MOST_EVENTS {
+            return Err(Stop::Target(TargetError::Flood(format!("more than {MOST_EVENTS} events in one run"))));
+        }
+        if self.started.elapsed() > self.options.timeout {
+            return Err(Stop::NotPerformed(format!("the run took longer than {} s", self.options.timeout.as_secs())));
+        }
+        Ok(())
+    }
+
+    /// What the run gave.
+    pub(super) fn outcome(mut self, stop: Option<Stop>) -> Outcome {
+        self.oracle.read(&self.trace);
+        let mut findings: Vec<Finding> = self.oracle.findings().to_vec();
+        let blamed: Vec<usize> = findings.iter().filter(|f| f.class == Class::Violates).map(|f| f.event).collect();
+        // The oracle's own word about the same event is the more precise one.
+        findings
+            .extend(self.own.drain(..).filter(|f| !blamed.contains(&f.event) && !f.cause.is_some_and(|c| blamed.iter().any(|&e| e >= c))));
+        findings.sort_by_key(|f| f.event);
+        let worst = findings.iter().map(|f| f.class).max_by_key(|c| severity(*c)).unwrap_or(Class::Conforms);
+        let (ended, reason) = match stop {
+            None => match self.oracle.inconclusive() {
+                Some(reason) => (Class::Inconclusive, Some(reason.to_owned())),
+                None => (Class::Conforms, None),
+            },
+            Some(Stop::Target(TargetError::Crash(text))) => (Class::Crash, Some(text)),
+            Some(Stop::Target(TargetError::Hang(text))) => (Class::Hang, Some(text)),
+            Some(Stop::Target(TargetError::Flood(text))) => (Class::Flood, Some(text)),
+            Some(Stop::Target(TargetError::Harness(text) | TargetError::Unavailable(text)) | Stop::NotPerformed(text)) => {
+                (Class::NotPerformed, Some(text))
+            }
+            Some(Stop::Unsupported(text)) => (Class::Unsupported, Some(text)),
+            Some(Stop::Inconclusive(text)) => (Class::Inconclusive, Some(text)),
+        };
+        let class = if severity(ended) >= severity(worst) { ended } else { worst };
+        self.flows.sort_by_key(|f| f.number);
+        Outcome {
+            trace: self.trace,
+            findings,
+            stats: self.oracle.stats(),
+            class,
+            reason,
+            flows: self.flows,
+            views: self.views,
+            now: self.now,
+            took: self.started.elapsed(),
+        }
+    }
+}
+
+/// Which of two classes a run counts as: a dead stack before a broken rule, a broken rule before what could not be judged.
+fn severity(class: Class) -> u8 {
+    match class {
+        Class::Conforms => 0,
+        Class::Variant => 1,
+        Class::Departs => 2,
+        Class::Unsupported => 3,
+        Class::Inconclusive => 4,
+        Class::Violates => 5,
+        Class::NotPerformed => 6,
+        Class::Flood => 7,
+        Class::Hang => 8,
+        Class::Crash => 9,
+    }
+}
+
+/// The local port of listeners, and the closed one where nothing listens.
+pub(super) const LISTEN_PORT: u16 = 8080;
+/// The peer's port of flow 0; flow n has the n-th after it.
+const PEER_PORT: u16 = 40_000;
+/// The local port of the first connect.
+pub(super) const CONNECT_PORT: u16 = 49_152;
+/// The peer's port that connects go to.
+pub(super) const CONNECT_TO: u16 = 80;
+/// Timers in a row that may be due at once.
+const MOST_SPINS: u32 = 64;
+/// How far the clock moves when a target always has a timer due at once.
+const SPIN_STEP: Micros = 1_000;
+/// How far a real wait may overshoot before the harness counts as held up.
+const STALL: Micros = 300_000;
+/// Events in one run.
+const MOST_EVENTS: usize = 50_000;
+/// Views kept.
+const MOST_VIEWS: usize = 1_000;

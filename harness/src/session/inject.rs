@@ -1,0 +1,100 @@
+//! Segments to the stack.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tcp_reference::segment::{Segment, Tuple};
+use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
+use tcp_vectors::model::{OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
+
+use super::Stop;
+use super::drive::Session;
+use super::pattern::Pattern;
+use crate::wire::{self, Read, Skipped};
+
+impl Session<'_> {
+    /// Delivers the segments of these steps together.
+    pub(super) fn inject(&mut self, group: &[Step]) -> Result<(), Stop> {
+        self.drain()?;
+        let mut datagrams = Vec::with_capacity(group.len());
+        self.last_stimulus = self.trace.events.len();
+        for step in group {
+            if let StepKind::Inject(spec) = &step.kind {
+                datagrams.push(self.datagram(step.line, spec).map_err(|why| Stop::NotPerformed(format!("line {}: {why}", step.line)))?);
+            }
+        }
+        let reply = self.target.deliver(&datagrams)?;
+        self.note(reply);
+        Ok(())
+    }
+
+    /// Builds a segment's datagram and writes its arrival down.
+    fn datagram(&mut self, line: u32, spec: &SegmentSpec) -> Result<Vec<u8>, wire::WireError> {
+        let flow = self.flow(spec.flow);
+        let (view, mut tuple) = (self.flows[flow].view.clone(), self.flows[flow].tuple);
+        self.keep_view(line, spec.flow, &view);
+        let seq = view.resolve(spec.seq);
+        let mut segment = Segment {
+            seq,
+            ack: spec.ack.map(|a| view.resolve(a)).unwrap_or_default(),
+            flags: spec.flags,
+            window: spec.window,
+            urgent: spec.urgent,
+            options: spec.options.clone(),
+            payload: Vec::new(),
+        };
+        let position = segment.text_start().since(view.irs() + 1);
+        segment.payload = match &spec.payload {
+            Payload::Pattern(n) => Pattern::Peer.octets(position, usize::from(*n)),
+            Payload::Other(n) => Pattern::Liar.octets(position, usize::from(*n)),
+            Payload::Text(text) => text.clone(),
+        };
+        let Some(oddity) = spec.oddity else {
+            let datagram = wire::build(tuple.remote, tuple.local, &segment)?;
+            self.flows[flow].view.sent(&segment);
+            self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Segment(segment) });
+            return Ok(datagram);
+        };
+        redirect(&mut tuple, oddity);
+        let datagram = wire::build_odd(tuple.remote, tuple.local, &segment, oddity)?;
+        let arrival = as_the_stack_reads(&datagram);
+        if let Arrival::Segment(read) = &arrival
+            && tuple == self.flows[flow].tuple
+        {
+            self.flows[flow].view.sent(read);
+        }
+        self.trace.push(self.now, What::Arrive { tuple, arrival });
+        Ok(datagram)
+    }
+}
+
+/// What a datagram with something odd about it means to a receiver.
+fn as_the_stack_reads(datagram: &[u8]) -> Arrival {
+    match wire::read(datagram) {
+        Ok(Read::Tcp(tcp)) if tcp.defects.contains(&WireDefect::BadChecksum) => Arrival::Discarded(Malformed::BadChecksum),
+        Ok(Read::Tcp(tcp)) => Arrival::Segment(tcp.segment),
+        Err(Skipped::DataOffset) => Arrival::Discarded(Malformed::DataOffset),
+        Err(Skipped::Fragment) => Arrival::Discarded(Malformed::Fragment),
+        Ok(Read::Icmp(_))
+        | Err(Skipped::NotIp | Skipped::IpChecksum | Skipped::Truncated | Skipped::NotTcpOrIcmp(_) | Skipped::TcpTruncated) => {
+            Arrival::Discarded(Malformed::Truncated)
+        }
+    }
+}
+
+/// Puts an address that is not a host's into a tuple; where the IP version has none such, nothing changes.
+fn redirect(tuple: &mut Tuple, oddity: Oddity) {
+    let v4 = tuple.local.is_ipv4();
+    let odd = |address: OddAddress| match (address, v4) {
+        (OddAddress::Broadcast, true) => Some(IpAddr::V4(Ipv4Addr::BROADCAST)),
+        (OddAddress::Broadcast, false) => None,
+        (OddAddress::Multicast, true) => Some(IpAddr::V4(Ipv4Addr::new(224, 0, 0, 1))),
+        (OddAddress::Multicast, false) => Some(IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1))),
+        (OddAddress::Unspecified, true) => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        (OddAddress::Unspecified, false) => Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+    };
+    match oddity {
+        Oddity::From(address) => tuple.remote = odd(address).map_or(tuple.remote, |ip| SocketAddr::new(ip, tuple.remote.port())),
+        Oddity::To(address) => tuple.local = odd(address).map_or(tuple.local, |ip| SocketAddr::new(ip, tuple.local.port())),
+        Oddity::BadChecksum | Oddity::DataOffset(_) | Oddity::Truncated(_) | Oddity::Reserved(_) | Oddity::Fragment => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! Applies a vector's or script's steps to a target and writes down what happened.
+//!
+//! ```text
+//! steps ─► Session ─► Target ─► replies ─► Trace ─► Oracle (read online: when to stop waiting, what a MAY explains)
+//!            ▲                                │
+//!            └── View (numbers on the wire) ◄─┘
+//! ```
+//!
+//! The session holds no rule of TCP. Numbers are resolved from the trace, never from the oracle.
+
+mod call;
+mod drive;
+mod expect;
+mod inject;
+mod pattern;
+mod profile;
+mod view;
+
+use std::time::{Duration, Instant};
+
+use tcp_reference::api::{Family, Micros};
+use tcp_reference::catalogue::{self, RuleId};
+use tcp_reference::finding::{Class, Finding};
+use tcp_reference::oracle::Stats;
+use tcp_reference::profile::Profile;
+use tcp_reference::trace::Trace;
+use tcp_vectors::model::{Script, Step, StepKind, Vector};
+
+use crate::target::{Target, TargetError};
+use drive::Session;
+
+pub use pattern::Pattern;
+pub use profile::profile_for;
+pub use view::{View, peer_isn};
+
+/// How to run steps.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// IP version.
+    pub family: Family,
+    /// Decides the peer's ISN and the target's own randomness.
+    pub seed: u64,
+    /// What the oracle is told of the target.
+    pub profile: Profile,
+    /// Whether the state of every connection is asked for after each step, for the oracle to compare.
+    pub check_state: bool,
+    /// Longest time that a run may take on the machine's clock.
+    pub timeout: Duration,
+    /// How long a run goes on behind its last step where nothing is owed.
+    pub tail: Micros,
+    /// How long it goes on at most where something is owed.
+    pub longest_tail: Micros,
+}
+
+impl Options {
+    /// The options for a golden vector on a target with this profile and this clock.
+    #[must_use]
+    pub fn new(family: Family, seed: u64, profile: Profile, clock: crate::target::Clock) -> Options {
+        let (tail, longest_tail) = match clock {
+            crate::target::Clock::Virtual => (3_000_000, 130_000_000),
+            crate::target::Clock::Real => (500_000, 4_000_000),
+        };
+        Options { family, seed, profile, check_state: true, timeout: Duration::from_secs(200), tail, longest_tail }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What happened.
+    pub trace: Trace,
+    /// The oracle's findings and the session's own, in the order of their events.
+    pub findings: Vec<Finding>,
+    /// How much was judged.
+    pub stats: Stats,
+    /// How the run as a whole counts.
+    pub class: Class,
+    /// Why it is inconclusive, unsupported or not performed, or how the stack died.
+    pub reason: Option<String>,
+    /// The flows' views at the end, flow 0 first, with their ends.
+    pub flows: Vec<Flow>,
+    /// What a peer knew of a flow when a step's numbers were resolved.
+    pub views: Vec<Resolved>,
+    /// The target's clock at the end.
+    pub now: Micros,
+    /// How long it took on the machine's clock.
+    pub took: Duration,
+}
+
+/// A flow of a run.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The flow's number in the vector.
+    pub number: u8,
+    /// Its ends.
+    pub tuple: tcp_reference::segment::Tuple,
+    /// What its peer knows of it.
+    pub view: View,
+}
+
+/// A flow's view as a step's numbers were resolved by it.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The step's line.
+    pub line: u32,
+    /// The flow.
+    pub flow: u8,
+    /// What its peer knew.
+    pub view: View,
+}
+
+/// Runs a vector with its assertions.
+#[must_use]
+pub fn run_vector(target: &mut dyn Target, vector: &Vector, options: &Options) -> Outcome {
+    let rule = vector.header.rules.iter().find_map(|id| catalogue::rule(id)).map(|r| r.id);
+    run_steps(target, &vector.steps, rule, options)
+}
+
+/// Runs a script: stimuli alone, and what makes no sense in it is passed over.
+#[must_use]
+pub fn run_script(target: &mut dyn Target, script: &Script, options: &Options) -> Outcome {
+    run_steps(target, &script.steps, None, options)
+}
+
+/// Runs steps; a failed assertion counts under `rule`.
+#[must_use]
+pub fn run_steps(target: &mut dyn Target, steps: &[Step], rule: Option<RuleId>, options: &Options) -> Outcome {
+    let started = Instant::now();
+    let mut session = Session::new(target, steps, rule, options, started);
+    let ended = session.start().and_then(|()| session.all(steps)).and_then(|()| session.finish());
+    session.outcome(ended.err())
+}
+
+/// Why a run ended before its last step.
+#[derive(Clone, Debug)]
+pub(crate) enum Stop {
+    /// The target gave no answer.
+    Target(TargetError),
+    /// The target says that it has no such call.
+    Unsupported(String),
+    /// A stimulus did not come about.
+    NotPerformed(String),
+    /// The oracle cannot tell any more.
+    Inconclusive(String),
+}
+
+impl From<TargetError> for Stop {
+    fn from(error: TargetError) -> Stop {
+        Stop::Target(error)
+    }
+}
+
+/// The indices of steps that arrive together with the one before them.
+fn joined(steps: &[Step]) -> usize {
+    let is_joined = |s: &&Step| matches!(&s.kind, StepKind::Inject(spec) if spec.joined);
+    steps.iter().take_while(is_joined).count()
+}

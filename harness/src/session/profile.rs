@@ -1,0 +1,48 @@
+//! What the oracle has to be told of the known targets, each value with its reason.
+
+use tcp_reference::profile::{MILLISECOND, Profile, SECOND};
+
+/// The profile of a target by its name; the RFCs' own values for one that is not known.
+#[must_use]
+pub fn profile_for(target: &str) -> Profile {
+    match target.split(':').next() {
+        Some("smoltcp") => smoltcp(),
+        Some("linux-kernel") => linux(),
+        _ => Profile::default(),
+    }
+}
+
+fn smoltcp() -> Profile {
+    Profile {
+        time_wait: 10 * SECOND..=10 * SECOND,
+        rto_min: SECOND,
+        rto_first: 3 * SECOND,
+        rto_max: 60 * SECOND,
+        reply_throttle: Some(SECOND),
+        reasons: vec![
+            "TIME-WAIT lasts 10 s: CLOSE_DELAY in smoltcp's socket/tcp.rs".to_owned(),
+            "RTO between 1 s and 60 s: RTTE_MIN_RTO and RTTE_MAX_RTO".to_owned(),
+            "replies to unacceptable segments at most once in 1 s: challenge_ack_timer (RFC 5961 section 7 allows a throttle)".to_owned(),
+        ],
+        ..Profile::default()
+    }
+}
+
+fn linux() -> Profile {
+    Profile {
+        time_wait: 60 * SECOND..=60 * SECOND,
+        rto_min: 200 * MILLISECOND,
+        rto_first: 3 * SECOND,
+        rto_max: 120 * SECOND,
+        linear_syn_timeouts: 4,
+        give_up: 60 * SECOND,
+        overrun: 1 << 20,
+        reasons: vec![
+            "TIME-WAIT lasts 60 s: TCP_TIMEWAIT_LEN; RFC 9293 section 3.4.2 leaves the MSL to the implementation".to_owned(),
+            "RTO from 200 ms: TCP_RTO_MIN; RFC 6298 (2.4) SHOULD be 1 s".to_owned(),
+            "the first four time-outs of a SYN do not double: tcp_syn_linear_timeouts".to_owned(),
+            "up to 1 MiB beyond the window is taken: the receive buffer counts memory, not octets".to_owned(),
+        ],
+        ..Profile::default()
+    }
+}
