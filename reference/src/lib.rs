@@ -3,8 +3,8 @@
 //! A [`trace::Trace`] goes in, [`finding::Finding`]s come out: [`segment`] and [`api`] say what a stack can be given and can give,
 //! [`catalogue`] names the rules.
 
-mod arrives;
 pub mod api;
+mod arrives;
 pub mod catalogue;
 pub mod finding;
 pub mod oracle;

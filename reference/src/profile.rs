@@ -19,6 +19,9 @@ pub struct Profile {
     pub ack_delay: Micros,
     /// Longest time until a reply that nothing allows to be delayed. RFC 9293 states none; half a second tells a slow machine from silence.
     pub reply: Micros,
+    /// Whether the stack has given every reply that nothing lets it delay once it has settled (nothing more comes without input or time).
+    /// Then a reply that is missing when the next stimulus comes is missing for good.
+    pub settles: bool,
     /// What a "should be sent at once" allows for before it counts as delayed.
     pub at_once: Micros,
     /// Shortest retransmission time-out. RFC 6298 (2.4) SHOULD: 1 s; a shorter one is reported as a departure, a still shorter one than this
@@ -46,6 +49,7 @@ impl Default for Profile {
             time_wait: 240 * SECOND..=240 * SECOND,
             ack_delay: 500 * MILLISECOND,
             reply: 500 * MILLISECOND,
+            settles: true,
             at_once: 20 * MILLISECOND,
             rto_min: SECOND,
             rto_first: 3 * SECOND,

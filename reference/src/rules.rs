@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn every_cited_id_stands_in_the_catalogue() {
-        let missing: Vec<_> = FAMILIES.iter().flat_map(super::Family::all).chain(SINGLES.iter().copied()).filter(|id| id.entry().is_none()).collect();
+        let missing: Vec<_> =
+            FAMILIES.iter().flat_map(super::Family::all).chain(SINGLES.iter().copied()).filter(|id| id.entry().is_none()).collect();
         assert!(missing.is_empty(), "cited but not in the catalogue: {missing:?}");
     }
 }

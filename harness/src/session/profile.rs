@@ -8,6 +8,7 @@ pub fn profile_for(target: &str) -> Profile {
     match target.split(':').next() {
         Some("smoltcp") => smoltcp(),
         Some("linux-kernel") => linux(),
+        Some("reference" | "mutant") => tcp_reference::stack::Policy::default().profile(),
         _ => Profile::default(),
     }
 }

@@ -51,7 +51,8 @@ impl Reference {
         if let Some(mutant) = Mutant::by_name(name) {
             return Ok(Reference::new(Policy::default(), Some(mutant)));
         }
-        let near: Vec<&str> = MUTANTS.iter().map(|m| m.name).filter(|n| n.split('-').any(|word| name.split('-').any(|w| w == word))).take(5).collect();
+        let near: Vec<&str> =
+            MUTANTS.iter().map(|m| m.name).filter(|n| n.split('-').any(|word| name.split('-').any(|w| w == word))).take(5).collect();
         let hint = if near.is_empty() { "`harness list --mutants` lists them".to_owned() } else { format!("near it: {}", near.join(", ")) };
         Err(TargetError::Harness(format!("no mutant is called {name:?}; {hint}")))
     }

@@ -74,10 +74,5 @@ fn check_syn(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Outcome
 
 fn opened(conn: &SynSent, segment: &Segment, env: &Env) -> Tcb {
     let fresh = Fresh { iss: conn.iss, window: conn.rcv_wnd, scale: conn.offered_scale };
-    Tcb {
-        opened: OpenedBy::Active,
-        snd_nxt: conn.snd_nxt,
-        closing: conn.closing,
-        ..new_tcb(segment, &Env { fresh, ..*env })
-    }
+    Tcb { opened: OpenedBy::Active, snd_nxt: conn.snd_nxt, closing: conn.closing, ..new_tcb(segment, &Env { fresh, ..*env }) }
 }

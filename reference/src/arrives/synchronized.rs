@@ -88,7 +88,11 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         State::TimeWait if retransmitted_fin => rules::TIME_WAIT_FIN_RETRANSMIT,
         state if segment.is_syn() && state != State::SynReceived => rules::SYN.at(state),
         _ if segment.is_syn() && segment.seq == tcb.irs => {
-            if segment.is_ack() { rules::SYN_RECEIVED_SYN_ACK_SIMULTANEOUS } else { rules::SYN_RECEIVED_SYN_DUPLICATE }
+            if segment.is_ack() {
+                rules::SYN_RECEIVED_SYN_ACK_SIMULTANEOUS
+            } else {
+                rules::SYN_RECEIVED_SYN_DUPLICATE
+            }
         }
         state => rules::SEQ_UNACCEPTABLE.at(state),
     };

@@ -191,7 +191,8 @@ impl Hypothesis {
 
     /// What an arrival makes owed or permitted.
     fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, at: &At<'_>) {
-        let due = |level, within, rule| Due { rule, level, cause: at.event, deadline: at.now + within, optional: false };
+        let due = |level, within, rule| Due { rule, level, cause: at.event, deadline: at.now + within, optional: false, at_once: false };
+        let reply = |level| Due { at_once: true, ..due(level, at.profile.reply, rule) };
         if !matches!(answer, Answer::Silence | Answer::Reset(_) | Answer::MayReset(_) | Answer::SynAck) {
             self.credits = self.credits.saturating_add(1);
             self.credits_until = at.now + at.profile.ack_delay;
@@ -201,7 +202,7 @@ impl Hypothesis {
             Answer::Ack(Owed::AtOnce(level)) => {
                 let throttled = at.profile.reply_throttle.is_some_and(|t| self.clocks.last_challenge.is_some_and(|last| at.now < last + t));
                 if !throttled {
-                    self.owe_ack(due(level, at.profile.reply, rule));
+                    self.owe_ack(reply(level));
                 }
             }
             Answer::Ack(Owed::Delayed) => self.owe_ack(due(Level::Must, at.profile.ack_delay, rule)),
@@ -209,12 +210,12 @@ impl Hypothesis {
                 self.owe_ack(due(Level::Must, at.profile.ack_delay, rule));
                 self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
             }
-            Answer::Reset(form) => self.dues.resets.push((ResetDue::Form(form), due(Level::Spec, at.profile.reply, rule))),
+            Answer::Reset(form) => self.dues.resets.push((ResetDue::Form(form), reply(Level::Spec))),
             Answer::MayReset(form) => {
                 let may = Due { optional: true, ..due(Level::May, at.profile.reply, rule) };
                 self.dues.resets.push((ResetDue::Form(form), may));
             }
-            Answer::SynAck => self.dues.syn = Some(due(Level::Spec, at.profile.reply, rule)),
+            Answer::SynAck => self.dues.syn = Some(reply(Level::Spec)),
         }
         if self.clocks.full_unacked >= 2 && self.dues.ack_soon.is_none() && !segment.payload.is_empty() {
             self.dues.ack_soon = Some(due(Level::Should, at.profile.at_once, rules::EVERY_SECOND));
@@ -227,5 +228,11 @@ impl Hypothesis {
     /// What is overdue at `now`, the earliest first.
     pub(crate) fn overdue(&self, now: Micros, profile: &Profile) -> Option<Due> {
         self.owed(profile).filter(|d| d.deadline < now).min_by_key(|d| d.deadline)
+    }
+
+    /// A reply that the stack did not give although it has settled since its cause: `settled` is the last event by which all was seen.
+    pub(crate) fn unanswered(&self, settled: usize, profile: &Profile) -> Option<Due> {
+        let late = |d: &Due| d.at_once && d.cause < settled;
+        self.owed(profile).filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause)
     }
 }

@@ -31,8 +31,8 @@ pub(crate) struct Connection {
     deadline: Micros,
     /// Why the rest is not judged.
     pub(crate) unjudged: Option<&'static str>,
-    /// The listener that it came from and the socket that `accept` gave.
-    pub(crate) accepted: bool,
+    /// Incarnations that have a socket: connected, or given by `accept`.
+    pub(crate) accepted: usize,
     /// The order in which it was established, for `accept`.
     pub(crate) established_at: Option<usize>,
 }
@@ -42,6 +42,10 @@ pub(crate) struct Connection {
 pub(crate) struct Entry {
     pub(crate) event: usize,
     pub(crate) kind: Kind,
+    /// The last event before it by which everything that the stack had sent was seen.
+    pub(crate) settled: usize,
+    /// For a call: which of the tuple's incarnations its socket stands for.
+    pub(crate) stream: usize,
 }
 
 /// How an event concerns a connection.
@@ -89,9 +93,19 @@ impl Connection {
             checkpoints: VecDeque::new(),
             deadline: Micros::MAX,
             unjudged: None,
-            accepted: false,
+            accepted: 0,
             established_at: None,
         }
+    }
+
+    /// The latest incarnation that any explanation knows.
+    pub(crate) fn stream(&self) -> usize {
+        self.hypotheses.iter().map(|h| h.user.stream).max().unwrap_or(0)
+    }
+
+    /// Whether its latest incarnation waits for `accept`.
+    pub(crate) fn waits(&self) -> bool {
+        self.stream() >= self.accepted
     }
 
     /// Judges one entry. A quiet period in which nothing falls due is not even recorded.
@@ -179,8 +193,22 @@ impl Connection {
         let event = &context.trace.events[entry.event];
         let listening = matches!(entry.kind, Kind::Arrive { listening: true });
         let at = At { event: entry.event, now: event.at, profile: context.profile, listening, default_mss: context.default_mss };
+        if entry.stream < h.user.stream {
+            // The socket's connection is an earlier one of this tuple: it is gone, whatever this one does.
+            let alive = matches!(entry.kind, Kind::Status(state) if state != State::Closed);
+            if !alive {
+                out.push(h.clone());
+            }
+            return;
+        }
         match (entry.kind, &event.what) {
             (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
+                if let Some(due) = h.unanswered(entry.settled, context.profile) {
+                    if broken {
+                        out.push(h.broken_silence(due, entry.event));
+                    }
+                    return;
+                }
                 h.arrivals(segment, &at, out);
                 if broken {
                     h.broken_arrivals(segment, &at, out);
@@ -261,13 +289,8 @@ impl Connection {
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
         if broken {
-            let late = h.broken_silence(due, entry.event);
             // The entry itself is judged in the next round.
-            if entry.kind == Kind::Quiet && late.overdue(now, context.profile).is_none() {
-                out.push(late);
-            } else {
-                out.push(late);
-            }
+            out.push(h.broken_silence(due, entry.event));
         }
         None
     }
@@ -322,7 +345,7 @@ impl Connection {
         };
         judged.findings.push(explain::finding(self.tuple, &blame, &self.hypotheses, entry, context));
         // A missed deadline is settled before the segment that came after it is judged.
-        let unfinished = blame.kind == "silence" && blame.event == entry.event && entry.kind == Kind::Emit;
+        let unfinished = blame.kind == "silence" && blame.event == entry.event;
         let mut next: Vec<_> = set.into_iter().filter(|h| h.blame == Some(blame)).collect();
         for h in &mut next {
             h.blame = None;

@@ -3,9 +3,9 @@
 use crate::api::CallResult;
 use crate::catalogue::Level;
 use crate::oracle::arrival::At;
-use crate::oracle::emission::{Sent, UNCALLED};
+use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis};
-use crate::relation::{Outcome, ResetForm, arrive};
+use crate::relation::{Answer, Outcome, ResetForm, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -38,6 +38,12 @@ impl Hypothesis {
         if !outcomes.iter().any(unaffected) {
             out.push(Hypothesis { blame: Some(blame(EXACT, "ignored")), ..noted() });
         }
+        let deletes = outcomes.iter().any(|o| o.next == Conn::Absent);
+        for outcome in outcomes.iter().filter(|o| !deletes && o.next != Conn::Absent && o.answer != Answer::Silence) {
+            // The right answer, but the connection is deleted.
+            let deleted = Outcome { next: Conn::Absent, ..outcome.clone() };
+            out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..self.clone().follow(deleted, segment, at) });
+        }
         for outcome in &outcomes {
             // The right answer, but the state stays.
             let (Conn::Open(old), Conn::Open(new)) = (&self.conn, &outcome.next) else { continue };
@@ -48,11 +54,11 @@ impl Hypothesis {
                 out.push(Hypothesis { blame: Some(blame(REPORT, "state")), ..self.clone().follow(wrong, segment, at) });
             }
         }
-        if self.conn != Conn::Absent && !outcomes.iter().any(|o| o.next == Conn::Absent) {
+        if self.conn != Conn::Absent && !deletes {
             let gone = noted().gone(Ended::By(crate::relation::Signal::Reset));
             let mut resetting = gone.clone();
             resetting.assume_reset(ResetForm::answering(segment), rule, at);
-            out.push(Hypothesis { blame: Some(blame(EXACT + 1, "closed")), ..gone });
+            out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..gone });
             out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
         }
         for (mistaken, kind) in self.mistaken(segment) {
@@ -151,7 +157,6 @@ impl Hypothesis {
                 tcb.rcv_room = tcb.rcv_room.max(tcb.rcv_right);
             }
         }
-        let _ = UNCALLED;
     }
 
     /// The stack was silent although something was owed.
@@ -174,7 +179,8 @@ impl Hypothesis {
     }
 
     fn own_accord_is(&self, due: Due) -> bool {
-        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD, rules::CLOSE_ESTABLISHED, rules::CLOSE_CLOSE_WAIT].contains(&due.rule)
+        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD, rules::CLOSE_ESTABLISHED, rules::CLOSE_CLOSE_WAIT]
+            .contains(&due.rule)
     }
 
     /// STATUS said what it cannot say.

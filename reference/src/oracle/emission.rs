@@ -92,7 +92,10 @@ impl Hypothesis {
             ResetDue::Form(form) => {
                 let wanted = form.segment();
                 let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;
-                (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL) && seg.seq == wanted.seq && same_ack && seg.payload.is_empty()
+                (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL)
+                    && seg.seq == wanted.seq
+                    && same_ack
+                    && seg.payload.is_empty()
             }
             ResetDue::Abort(low, high) => !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high),
         };

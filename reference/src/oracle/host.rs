@@ -9,7 +9,7 @@ use crate::oracle::connection::{Connection, Context, Entry, Kind, entry_of_call}
 use crate::oracle::emission::Licence;
 use crate::profile::Profile;
 use crate::rules;
-use crate::segment::{Flags, Segment, Tuple};
+use crate::segment::{Segment, Tuple};
 use crate::state::State;
 use crate::tcb::{DEFAULT_MSS_V4, DEFAULT_MSS_V6};
 use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
@@ -26,6 +26,8 @@ pub struct Oracle {
     findings: Vec<Finding>,
     licences: HashMap<usize, Licence>,
     last_arrival: HashMap<Tuple, (RuleId, usize)>,
+    /// The last event by which everything that the stack had sent was seen.
+    settled: usize,
     stats: Stats,
     now: Micros,
 }
@@ -33,8 +35,14 @@ pub struct Oracle {
 /// What a socket stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Socket {
-    Listener { port: u16, family: Family, backlog: u16, open: bool },
-    Connection(Tuple),
+    Listener {
+        port: u16,
+        family: Family,
+        backlog: u16,
+        open: bool,
+    },
+    /// An incarnation of a tuple's connection.
+    Connection(Tuple, usize),
     /// Its connection is not known.
     Unknown,
 }
@@ -63,6 +71,7 @@ impl Oracle {
             findings: Vec::new(),
             licences: HashMap::new(),
             last_arrival: HashMap::new(),
+            settled: 0,
             stats: Stats::default(),
             now: 0,
         }
@@ -124,7 +133,10 @@ impl Oracle {
             What::Arrive { tuple, arrival } => self.arrive(index, *tuple, arrival, trace),
             What::Emit { tuple, segment, defects } => self.emit(index, *tuple, segment, defects, trace),
             What::Call { call, result } => self.call(index, call, result, trace),
-            What::Quiet => self.each(index, Kind::Quiet, trace, |_| true),
+            What::Quiet => {
+                self.each(index, Kind::Quiet, trace, |_| true);
+                self.settled = index;
+            }
             What::Stall => self.stalled(),
         }
     }
@@ -148,14 +160,14 @@ impl Oracle {
                 c.received.last_irs = Some(segment.seq);
             }
             c.received.add(segment.text_start(), &segment.payload);
-            self.judge(tuple, Entry { event: index, kind: Kind::Arrive { listening } }, trace);
+            self.judge(tuple, index, Kind::Arrive { listening }, usize::MAX, trace);
         } else if let Arrival::Discarded(reason) = arrival {
             let rule = match reason {
                 Malformed::BadChecksum => rules::CHECKSUM_RECEIVED,
                 Malformed::DataOffset | Malformed::Truncated | Malformed::Fragment => rules::DATA_OFFSET,
             };
             self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
-            self.judge(tuple, Entry { event: index, kind: Kind::Discarded(rule) }, trace);
+            self.judge(tuple, index, Kind::Discarded(rule), usize::MAX, trace);
         }
     }
 
@@ -181,12 +193,12 @@ impl Oracle {
         if !self.connections.contains_key(&tuple) {
             self.connections.insert(tuple, Connection::new(tuple));
         }
-        self.judge(tuple, Entry { event: index, kind: Kind::Emit }, trace);
+        self.judge(tuple, index, Kind::Emit, usize::MAX, trace);
     }
 
     /// A SYN that an active OPEN owes shows the 4-tuple.
     fn adopt_connect(&mut self, tuple: Tuple, segment: &Segment, trace: &Trace) {
-        if (segment.flags & Flags::CONTROL) != Flags::SYN {
+        if !segment.is_syn() || segment.is_rst() {
             return;
         }
         let matches = |(local, remote, family, _, _): &(u16, u16, Family, SocketId, usize)| {
@@ -194,10 +206,12 @@ impl Oracle {
         };
         if let Some(i) = self.connecting.iter().position(matches) {
             let (_, _, _, socket, event) = self.connecting.remove(i);
-            self.sockets.insert(socket, Socket::Connection(tuple));
-            let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
-            c.accepted = true;
-            self.judge(tuple, Entry { event, kind: Kind::Opening }, trace);
+            self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
+            self.judge(tuple, event, Kind::Opening, usize::MAX, trace);
+            if let Some(c) = self.connections.get_mut(&tuple) {
+                c.accepted = c.stream() + 1;
+                self.sockets.insert(socket, Socket::Connection(tuple, c.stream()));
+            }
         }
     }
 
@@ -229,14 +243,13 @@ impl Oracle {
             }
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
             (Call::Send { socket, data, .. }, CallResult::Count(n)) => {
-                if let Some(tuple) = self.tuple_of(*socket) {
+                if let Some((tuple, stream)) = self.connection_of(*socket) {
                     let taken = &data[..(*n as usize).min(data.len())];
                     if let Some(c) = self.connections.get_mut(&tuple) {
-                        let stream = c.hypotheses.iter().map(|h| h.user.stream).max().unwrap_or(0);
                         c.written.resize_with(c.written.len().max(stream + 1), Vec::new);
                         c.written[stream].extend_from_slice(taken);
                     }
-                    self.judge(tuple, Entry { event: index, kind: Kind::Wrote(*n) }, trace);
+                    self.judge(tuple, index, Kind::Wrote(*n), stream, trace);
                 }
             }
             (
@@ -255,16 +268,15 @@ impl Oracle {
 
     fn socket_call(&mut self, index: usize, socket: SocketId, call: &Call, result: &CallResult, trace: &Trace) {
         match self.sockets.get(&socket).copied() {
-            Some(Socket::Connection(tuple)) => {
+            Some(Socket::Connection(tuple, stream)) => {
                 if let Some(kind) = entry_of_call(call, result) {
-                    self.judge(tuple, Entry { event: index, kind }, trace);
+                    self.judge(tuple, index, kind, stream, trace);
                 }
             }
             Some(Socket::Listener { port, family, backlog, open: true }) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
                 self.sockets.insert(socket, Socket::Listener { port, family, backlog, open: false });
-                let of_listener = |c: &Connection| {
-                    !c.accepted && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4()
-                };
+                let of_listener =
+                    |c: &Connection| c.waits() && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4();
                 self.each(index, Kind::ListenerGone, trace, of_listener);
             }
             Some(Socket::Unknown) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
@@ -277,9 +289,7 @@ impl Oracle {
     /// `accept` gives connections in the order in which they were established, or the one whose peer the target tells.
     fn accept(&mut self, index: usize, listener: SocketId, result: &CallResult, trace: &Trace) {
         let Some(Socket::Listener { port, family, .. }) = self.sockets.get(&listener).copied() else { return };
-        let waiting = |c: &&Connection| {
-            !c.accepted && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4()
-        };
+        let waiting = |c: &&Connection| c.waits() && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4();
         let (socket, peer) = match result {
             CallResult::Accepted { socket, peer } => (*socket, *peer),
             CallResult::Socket(socket) => (*socket, None),
@@ -293,7 +303,7 @@ impl Oracle {
                 if let Some(tuple) = self.connections.values().filter(waiting).find(certain).map(|c| c.tuple) {
                     self.find(rules::SYN_RECEIVED_ACK_ACCEPTABLE, "accept", tuple, index, trace, "the established connection");
                     if let Some(c) = self.connections.get_mut(&tuple) {
-                        c.accepted = true;
+                        c.accepted = c.stream() + 1;
                     }
                 }
                 return;
@@ -304,31 +314,38 @@ impl Oracle {
             Some(remote) => self.connections.values().filter(waiting).find(|c| c.tuple.remote == remote).map(|c| c.tuple),
             None => {
                 let order = |c: &&Connection| (c.established_at.unwrap_or(usize::MAX), c.hypotheses.iter().all(|h| !h.user.established));
-                self.connections.values().filter(waiting).filter(|c| c.hypotheses.iter().any(|h| h.user.established)).min_by_key(order).map(|c| c.tuple)
+                self.connections
+                    .values()
+                    .filter(waiting)
+                    .filter(|c| c.hypotheses.iter().any(|h| h.user.established))
+                    .min_by_key(order)
+                    .map(|c| c.tuple)
             }
         };
         let Some(tuple) = chosen else {
             self.sockets.insert(socket, Socket::Unknown);
             return;
         };
-        self.sockets.insert(socket, Socket::Connection(tuple));
         if let Some(c) = self.connections.get_mut(&tuple) {
-            c.accepted = true;
+            self.sockets.insert(socket, Socket::Connection(tuple, c.stream()));
+            c.accepted = c.stream() + 1;
             if c.hypotheses.iter().any(|h| h.user.established) {
                 c.hypotheses.retain(|h| h.user.established);
             }
         }
-        self.judge(tuple, Entry { event: index, kind: Kind::Accepted }, trace);
+        self.judge(tuple, index, Kind::Accepted, usize::MAX, trace);
     }
 
-    fn tuple_of(&self, socket: SocketId) -> Option<Tuple> {
-        if let Some(Socket::Connection(tuple)) = self.sockets.get(&socket) { Some(*tuple) } else { None }
+    fn connection_of(&self, socket: SocketId) -> Option<(Tuple, usize)> {
+        if let Some(Socket::Connection(tuple, stream)) = self.sockets.get(&socket) { Some((*tuple, *stream)) } else { None }
     }
 
     fn listening(&self, tuple: &Tuple) -> bool {
         self.sockets.values().any(|s| match *s {
-            Socket::Listener { port, family, open, .. } => open && port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4(),
-            Socket::Connection(_) | Socket::Unknown => false,
+            Socket::Listener { port, family, open, .. } => {
+                open && port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4()
+            }
+            Socket::Connection(..) | Socket::Unknown => false,
         })
     }
 
@@ -341,7 +358,7 @@ impl Oracle {
             tuples.sort_unstable_by_key(|t| (t.local, t.remote));
         }
         for tuple in tuples {
-            self.judge(tuple, Entry { event: index, kind }, trace);
+            self.judge(tuple, index, kind, usize::MAX, trace);
         }
     }
 
@@ -366,7 +383,8 @@ impl Oracle {
         }
     }
 
-    fn judge(&mut self, tuple: Tuple, entry: Entry, trace: &Trace) {
+    fn judge(&mut self, tuple: Tuple, event: usize, kind: Kind, stream: usize, trace: &Trace) {
+        let entry = Entry { event, kind, settled: self.settled, stream };
         let default_mss = if tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
         let context = Context { trace, profile: &self.profile, default_mss };
         let Some(connection) = self.connections.get_mut(&tuple) else { return };

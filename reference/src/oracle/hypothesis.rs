@@ -66,6 +66,8 @@ pub(crate) struct Due {
     pub(crate) deadline: Micros,
     /// It may be sent, it need not.
     pub(crate) optional: bool,
+    /// Nothing allows it to wait: once the stack has settled, it is overdue.
+    pub(crate) at_once: bool,
 }
 
 /// The clocks of a connection.
@@ -220,7 +222,7 @@ impl Hypothesis {
 
     /// What must be sent next of the stack's own accord, by when, and by which rule.
     pub(crate) fn own_accord(&self, profile: &Profile) -> Option<Due> {
-        let due = |rule, level, deadline| Due { rule, level, cause: self.last.event, deadline, optional: false };
+        let due = |rule, level, deadline| Due { rule, level, cause: self.last.event, deadline, optional: false, at_once: false };
         if self.outstanding() && self.dues.syn.is_none() {
             return Some(due(rules::RETRANSMISSION_TIMEOUT, Level::Spec, self.clocks.rto_since + self.rto_upper(profile)));
         }

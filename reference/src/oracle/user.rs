@@ -133,7 +133,7 @@ impl Hypothesis {
     }
 
     fn due(&self, rule: RuleId, at: &At<'_>) -> Due {
-        Due { rule, level: Level::Spec, cause: at.event, deadline: at.now + at.profile.reply, optional: false }
+        Due { rule, level: Level::Spec, cause: at.event, deadline: at.now + at.profile.reply, optional: false, at_once: true }
     }
 
     /// Whether STATUS can say `reported`. While a FIN waits to be sent, the state before CLOSE is the same to the user.
@@ -143,10 +143,13 @@ impl Hypothesis {
         let opening = self.conn == Conn::Absent && self.dues.syn.is_some();
         state == reported
             || (opening && reported == State::SynSent)
-            || (unsent && self.user.closed
+            || (unsent
+                && self.user.closed
                 && matches!(
                     (state, reported),
-                    (State::FinWait1, State::Established | State::SynReceived) | (State::LastAck, State::CloseWait) | (State::SynReceived, State::FinWait1)
+                    (State::FinWait1, State::Established | State::SynReceived)
+                        | (State::LastAck, State::CloseWait)
+                        | (State::SynReceived, State::FinWait1)
                 ))
     }
 
@@ -164,7 +167,9 @@ impl Hypothesis {
                 self.may_update = true;
                 true
             }
-            CallResult::Eof => unread == 0 && (self.user.eof || ended.is_some_and(|e| e != Ended::TimedOut && !matches!(e, Ended::By(Signal::Reset)))),
+            CallResult::Eof => {
+                unread == 0 && (self.user.eof || ended.is_some_and(|e| e != Ended::TimedOut && !matches!(e, Ended::By(Signal::Reset))))
+            }
             CallResult::Error(CallError::WouldBlock) => {
                 ended.is_none() && (!self.user.established || (unread == 0 && !self.user.eof)) || self.opening_without_syn()
             }

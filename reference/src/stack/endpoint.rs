@@ -7,8 +7,8 @@ use crate::profile::SECOND;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Signal, TimeWaitTimer, arrive};
 use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
-use crate::stack::mutant::Mutant;
 use crate::stack::Policy;
+use crate::stack::mutant::Mutant;
 use crate::state::State;
 use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
 
@@ -88,7 +88,8 @@ impl Endpoint {
     /// Active OPEN (RFC 9293 section 3.10.1): `<SEQ=ISS><CTL=SYN>`.
     pub(crate) fn open(&mut self, iss: Seq, now: Micros, policy: &Policy, mutant: Option<&'static Mutant>) {
         self.mutant = mutant;
-        let syn_sent = SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale, closing: false };
+        let syn_sent =
+            SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale, closing: false };
         self.conn = Conn::SynSent(syn_sent);
         self.unacked_at = iss + 1;
         self.timers.timing = Some((iss + 1, now));
@@ -122,7 +123,8 @@ impl Endpoint {
         if let Some(m) = mutant {
             m.spoil_outcome(&mut outcome, &self.conn);
         }
-        let reopened = matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
+        let reopened =
+            matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
         let retired = reopened.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
         self.mutant = mutant;
         self.apply(outcome, segment, now, policy);
@@ -399,10 +401,8 @@ impl Endpoint {
     /// ABORT (RFC 9293 section 3.10.5).
     pub(crate) fn abort(&mut self, _now: Micros, _policy: &Policy) -> CallResult {
         if let Conn::Open(tcb) = &self.conn {
-            let resets = matches!(
-                tcb.state,
-                State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait
-            );
+            let resets =
+                matches!(tcb.state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait);
             if resets {
                 let rst = Segment::rst(tcb.snd_nxt);
                 self.put(crate::rules::ABORT_OPEN, rst);
@@ -437,7 +437,9 @@ impl Endpoint {
     }
 
     pub(crate) fn with_syn_options(&self, segment: Segment, policy: &Policy, scale: Option<u8>) -> Segment {
-        let segment = segment.with_window(u16::try_from(policy.buffer.min(65_535)).unwrap_or(u16::MAX)).with_option(TcpOption::Mss(policy.mss));
+        // The IPv6 header is 20 octets longer (RFC 6691 section 2).
+        let mss = if self.tuple.local.is_ipv4() { policy.mss } else { policy.mss - 20 };
+        let segment = segment.with_window(u16::try_from(policy.buffer.min(65_535)).unwrap_or(u16::MAX)).with_option(TcpOption::Mss(mss));
         match scale {
             Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),
             None => segment,

@@ -57,9 +57,18 @@ fn key(tuple: &Tuple) -> TupleKey {
 /// What a socket stands for.
 #[derive(Clone, Debug)]
 enum Socket {
-    Listener { port: u16, family: Family, backlog: u16, open: bool, options: Vec<SetOption> },
+    Listener {
+        port: u16,
+        family: Family,
+        backlog: u16,
+        open: bool,
+        options: Vec<SetOption>,
+    },
     /// A connection; its endpoint stays when a new incarnation takes its tuple over.
-    Connection { tuple: Tuple, gone: Option<Box<Endpoint>> },
+    Connection {
+        tuple: Tuple,
+        gone: Option<Box<Endpoint>>,
+    },
 }
 
 impl Stack {
@@ -137,7 +146,8 @@ impl Stack {
             let (ready, waiting) = std::mem::take(&mut self.late).into_iter().partition(|d| d.at <= now);
             self.late = waiting;
             self.departures.extend::<Vec<Departure>>(ready);
-            let due: Vec<TupleKey> = self.endpoints.iter().filter(|(_, e)| e.next_timer().is_some_and(|t| t <= now)).map(|(k, _)| *k).collect();
+            let due: Vec<TupleKey> =
+                self.endpoints.iter().filter(|(_, e)| e.next_timer().is_some_and(|t| t <= now)).map(|(k, _)| *k).collect();
             for k in due {
                 if let Some(mut endpoint) = self.endpoints.remove(&k) {
                     endpoint.timers(now, &self.policy, self.mutant);
@@ -185,7 +195,8 @@ impl Stack {
     }
 
     fn listen(&mut self, port: u16, family: Family, backlog: u16) -> CallResult {
-        let taken = self.sockets.iter().any(|s| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if *p == port && *f == family));
+        let taken =
+            self.sockets.iter().any(|s| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if *p == port && *f == family));
         if taken {
             return CallResult::Error(CallError::AddressInUse);
         }
@@ -268,7 +279,9 @@ impl Stack {
     fn status(&self, socket: SocketId) -> State {
         match self.sockets.get(socket as usize) {
             Some(Socket::Listener { open: true, .. }) => State::Listen,
-            Some(Socket::Connection { tuple, gone: None }) => self.endpoints.get(&key(tuple)).map_or(State::Closed, |e| e.conn.state(false)),
+            Some(Socket::Connection { tuple, gone: None }) => {
+                self.endpoints.get(&key(tuple)).map_or(State::Closed, |e| e.conn.state(false))
+            }
             _ => State::Closed,
         }
     }

@@ -163,9 +163,13 @@ impl Mutant {
         let in_state = self.state.is_none_or(|s| conn.state(false) == s);
         match self.fault {
             Fault::RtoTenths(tenths) if in_state => rto / 10 * tenths,
-            Fault::NoRetransmission if in_state => Micros::MAX,
             _ => rto,
         }
+    }
+
+    /// Whether the retransmission timer is lost in this state.
+    pub(crate) fn drops_timer(&self, conn: &Conn) -> bool {
+        self.fault == Fault::NoRetransmission && self.state.is_none_or(|s| conn.state(false) == s)
     }
 
     pub(crate) fn spoil_ack_delay(&self, delay: Micros) -> Micros {
@@ -265,7 +269,7 @@ mutants! {
     "syn-received-ignores-ack": Fault::StaysPut, at [rules::SYN_RECEIVED_ACK_ACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_ACCEPTABLE];
     "fin-wait-1-ignores-ack-of-fin": Fault::GoesTo(State::FinWait1), at [at!("FIN-WAIT-1/ack-of-fin")], breaks [at!("FIN-WAIT-1/ack-of-fin")];
     "closing-ack-of-fin-closes": Fault::Closes, at [at!("CLOSING/ack-of-fin")], breaks [at!("CLOSING/ack-of-fin")];
-    "last-ack-ignores-ack-of-fin": Fault::GoesTo(State::LastAck), at [at!("LAST-ACK/ack-of-fin")], breaks [at!("LAST-ACK/ack-of-fin")];
+    "last-ack-ignores-ack-of-fin": Fault::StaysPut, at [at!("LAST-ACK/ack-of-fin")], breaks [at!("LAST-ACK/ack-of-fin")];
     // Seventh and eighth step.
     "established-text-not-acknowledged": Fault::NoReply, at [at!("ESTABLISHED/text")], breaks [rules::DELAYED_ACK];
     "established-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("ESTABLISHED/text")], breaks [at!("ESTABLISHED/text"), rules::ACK_ALWAYS];
@@ -277,8 +281,8 @@ mutants! {
     "time-wait-retransmitted-fin-silent": Fault::NoReply, at [rules::TIME_WAIT_FIN_RETRANSMIT], breaks [rules::TIME_WAIT_FIN_RETRANSMIT];
     // Timers and calls.
     "ack-after-the-deadline": Fault::AckDelay(600_000), at [], breaks [rules::DELAYED_ACK];
-    "time-wait-too-short": Fault::TimeWaitTenths(3), at [], breaks [rules::TIME_WAIT_2MSL];
-    "time-wait-too-long": Fault::TimeWaitTenths(30), at [], breaks [rules::TIME_WAIT_TIMEOUT];
+    "time-wait-too-short": Fault::TimeWaitTenths(1), at [], breaks [rules::TIME_WAIT_2MSL];
+    "time-wait-too-long": Fault::TimeWaitTenths(60), at [], breaks [rules::TIME_WAIT_TIMEOUT];
     "fin-not-retransmitted-in-closing": Fault::NoRetransmission, at [] in State::Closing, breaks [rules::RETRANSMISSION_TIMEOUT];
     "fin-not-retransmitted-in-last-ack": Fault::NoRetransmission, at [] in State::LastAck, breaks [rules::RETRANSMISSION_TIMEOUT];
     "nothing-retransmitted": Fault::NoRetransmission, at [], breaks [rules::RETRANSMISSION_TIMEOUT];

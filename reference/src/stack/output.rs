@@ -32,6 +32,10 @@ impl Endpoint {
             self.acknowledge(rules::DELAYED_ACK);
         }
         if self.timers.retransmit.is_some_and(|t| t <= now) {
+            if mutant.is_some_and(|m| m.drops_timer(&self.conn)) {
+                self.timers.retransmit = None;
+                return;
+            }
             self.retransmission_timeout(now, policy);
         }
         if self.timers.persist.is_some_and(|t| t <= now) {
@@ -186,7 +190,8 @@ impl Endpoint {
     pub(crate) fn syn_ack(&self, policy: &Policy) -> Option<Segment> {
         let t = self.conn.tcb()?;
         let scale = policy.window_scale.filter(|_| t.rcv_scale > 0 || t.snd_scale > 0);
-        Some(self.with_syn_options(Segment::syn(t.iss).with_ack(t.rcv_nxt), policy, scale))
+        let window = u16::try_from(t.rcv_wnd()).unwrap_or(u16::MAX);
+        Some(self.with_syn_options(Segment::syn(t.iss).with_ack(t.rcv_nxt), policy, scale).with_window(window))
     }
 
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`.

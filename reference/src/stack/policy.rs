@@ -40,7 +40,7 @@ impl Default for Policy {
             holds_out_of_order: true,
             ack_delay: 200 * MILLISECOND,
             nagle: true,
-            time_wait: 240 * SECOND,
+            time_wait: 60 * SECOND,
             buffer: 65_535,
             window_scale: None,
             mss: 1460,

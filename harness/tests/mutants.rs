@@ -1,0 +1,154 @@
+//! The oracle against stacks that are known: the reference in every policy gives no finding, every mutant gives one that names its rule.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use tcp_harness::session::{self, Options, Outcome};
+use tcp_harness::target::{Clock, Target};
+use tcp_harness::targets::reference::Reference;
+use tcp_reference::api::Family;
+use tcp_reference::finding::Class;
+use tcp_reference::profile::MILLISECOND;
+use tcp_reference::stack::{MUTANTS, Mutant, Policy};
+use tcp_reference::trace::{Trace, What};
+use tcp_vectors::model::Vector;
+
+static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
+    let parse = |g: &tcp_vectors::Golden| tcp_vectors::parse::vector(&g.id, g.file, &g.text).unwrap_or_else(|e| panic!("{}: {e}", g.id));
+    tcp_vectors::golden().iter().map(parse).collect()
+});
+
+fn run(target: &mut dyn Target, policy: &Policy, vector: &Vector, family: Family, seed: u64) -> Outcome {
+    let options = Options::new(family, seed, policy.profile(), Clock::Virtual);
+    session::run_vector(target, vector, &options)
+}
+
+/// The permitted ways that a stack can take, one policy each.
+fn policies() -> Vec<(&'static str, Policy)> {
+    let base = Policy::default();
+    vec![
+        ("default", base.clone()),
+        ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
+        ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
+        ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
+        ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
+        ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
+        ("second variant", Policy { variant: 1, ..base.clone() }),
+        ("third variant", Policy { variant: 2, ..base.clone() }),
+        ("fourth variant", Policy { variant: 3, ..base.clone() }),
+        ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
+        ("small buffer", Policy { buffer: 9000, ..base.clone() }),
+        ("Nagle off", Policy { nagle: false, ..base }),
+    ]
+}
+
+fn families(vector: &Vector) -> Vec<Family> {
+    if vector.header.families.is_empty() { vec![Family::V4, Family::V6] } else { vector.header.families.clone() }
+}
+
+fn ladder(trace: &Trace) -> String {
+    let mut text = String::new();
+    for (i, e) in trace.events.iter().enumerate() {
+        let line = match &e.what {
+            What::Quiet | What::Stall => continue,
+            What::Arrive { arrival, .. } => format!("< {arrival:?}"),
+            What::Emit { segment, .. } => format!("> {segment}"),
+            What::Call { call, result } => format!("{call:?} = {result:?}"),
+        };
+        let line: String = line.chars().take(160).collect();
+        let _ = writeln!(text, "{i:5} {:>12} {line}", e.at);
+    }
+    text
+}
+
+#[test]
+fn the_reference_gives_no_finding_in_any_policy() {
+    let mut failures = String::new();
+    let mut judged = 0;
+    for (name, policy) in policies() {
+        let mut target = Reference::new(policy.clone(), None);
+        for vector in VECTORS.iter() {
+            for family in families(vector) {
+                let outcome = run(&mut target, &policy, vector, family, 7);
+                judged += outcome.stats.judged;
+                let departing = !policy.holds_out_of_order;
+                let bad: Vec<_> =
+                    outcome.findings.iter().filter(|f| f.class == Class::Violates || (f.class == Class::Departs && !departing)).collect();
+                let unperformed =
+                    matches!(outcome.class, Class::Inconclusive | Class::NotPerformed | Class::Crash | Class::Hang | Class::Flood);
+                if !bad.is_empty() || unperformed || outcome.stats.unjudged > 0 {
+                    let _ = writeln!(failures, "\n=== {} over IPv{family}, {name}: {} {:?}", vector.id, outcome.class, outcome.reason);
+                    for f in &bad {
+                        let _ = writeln!(
+                            failures,
+                            "  {} at event {} {}: {}; allowed {:?}",
+                            f.fingerprint(),
+                            f.event,
+                            f.class,
+                            f.seen,
+                            f.allowed
+                        );
+                    }
+                    if family == Family::V4 {
+                        failures += &ladder(&outcome.trace);
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} cases:{failures}", failures.matches("===").count());
+    assert!(judged > 10_000, "only {judged} segments were judged");
+}
+
+#[test]
+fn every_mutant_is_caught_by_a_vector_that_names_its_rule() {
+    let policy = Policy::default();
+    let mut table = String::new();
+    let mut failed = Vec::new();
+    let (mut named_first, mut found) = (0, 0);
+    for mutant in MUTANTS {
+        let mut rules: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut first_in: Option<&str> = None;
+        let mut target = Reference::new(policy.clone(), Some(mutant));
+        for vector in VECTORS.iter() {
+            let outcome = run(&mut target, &policy, vector, Family::V4, 7);
+            let Some(first) =
+                outcome.findings.iter().find(|f| f.class <= Class::Violates && f.kind != "expectation" && f.kind != "call-result")
+            else {
+                continue;
+            };
+            let entry = rules.entry(first.rule.to_string()).or_insert((0, vector.id.clone()));
+            entry.0 += 1;
+            found += 1;
+            if mutant.breaks.contains(&first.rule) {
+                named_first += 1;
+                first_in = first_in.or(Some(&vector.id));
+            }
+        }
+        if std::env::var("MUTANT").is_ok_and(|m| m == mutant.name) {
+            for vector in VECTORS.iter().filter(|v| rules.values().any(|r| r.1 == v.id)) {
+                let outcome = run(&mut target, &policy, vector, Family::V4, 7);
+                println!("{}\n{}{:#?}", vector.id, ladder(&outcome.trace), outcome.findings);
+            }
+        }
+        let _ = writeln!(table, "{:42} {}", mutant.name, first_in.unwrap_or("SURVIVES"));
+        if first_in.is_none() {
+            failed.push((mutant, rules));
+        }
+    }
+    println!("{table}{} mutants; of {found} findings on them {named_first} name the broken rule first", MUTANTS.len());
+    let text: Vec<String> = failed.iter().map(|(m, r)| format!("{}: breaks {:?}, found {r:?}", m.name, m.breaks)).collect();
+    assert!(failed.is_empty(), "{} of {} mutants are not caught by name:\n{}", failed.len(), MUTANTS.len(), text.join("\n"));
+    assert!(MUTANTS.len() >= 40);
+}
+
+#[test]
+fn mutants_have_names_of_their_own_and_at_most_two_rules() {
+    for (i, m) in MUTANTS.iter().enumerate() {
+        assert!((1..=2).contains(&m.breaks.len()), "{}", m.name);
+        assert!(m.breaks.iter().chain(m.strikes).all(|r| r.entry().is_some()), "{}: not in the catalogue", m.name);
+        assert!(MUTANTS[..i].iter().all(|n| n.name != m.name), "{} stands twice", m.name);
+        assert!(Mutant::by_name(m.name).is_some());
+    }
+}
