@@ -39,6 +39,8 @@ pub struct Profile {
     pub reply_throttle: Option<Micros>,
     /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
     pub overrun: u32,
+    /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
+    pub least_mss: u16,
     /// Each value that is not the default, with its reason; reports print it.
     pub reasons: Vec<String>,
 }
@@ -58,6 +60,7 @@ impl Default for Profile {
             give_up: 100 * SECOND,
             reply_throttle: None,
             overrun: 0,
+            least_mss: 28,
             reasons: Vec::new(),
         }
     }

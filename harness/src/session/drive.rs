@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tcp_reference::api::{Call, CallResult, Family, Micros, SocketId};
 use tcp_reference::catalogue::RuleId;
@@ -44,7 +44,7 @@ pub(super) struct Session<'a> {
     pub(super) rule: Option<RuleId>,
     /// The views by which steps' numbers were resolved; steps without a line leave none.
     pub(super) views: Vec<Resolved>,
-    clock: Clock,
+    pub(super) clock: Clock,
     addresses: (IpAddr, IpAddr),
     /// How many connects the steps hold: flows below it are theirs.
     active: u8,
@@ -126,10 +126,12 @@ impl<'a> Session<'a> {
     fn step(&mut self, step: &Step, group: &[Step]) -> Result<(), Stop> {
         match &step.kind {
             StepKind::Expect(spec) => return self.expect(step, spec),
-            StepKind::Call(call) if matches!(call.call, VectorCall::Ignored(_) | VectorCall::Bind(_)) => return self.pass(step.after),
+            StepKind::Call(call) if matches!(call.call, VectorCall::Ignored(_) | VectorCall::Bind(_)) => {
+                return self.pass(self.wait_of(step));
+            }
             StepKind::Inject(_) | StepKind::Call(_) | StepKind::AssertState(_) | StepKind::Wait => {}
         }
-        self.pass(step.after)?;
+        self.pass(self.wait_of(step))?;
         match &step.kind {
             StepKind::Inject(_) => self.inject(group),
             StepKind::Call(call) => self.call_step(step, call),
@@ -148,6 +150,16 @@ impl<'a> Session<'a> {
         self.check_states()
     }
 
+    /// How long a step waits. Where a vector waits out TIME-WAIT it waits for the RFC's own 2MSL, which becomes the target's: TIME-WAIT's
+    /// length is the stack's to state (RFC 9293 section 3.4.2), and a real clock would stand still for minutes.
+    fn wait_of(&self, step: &Step) -> Micros {
+        let own = *self.options.profile.time_wait.end();
+        match step.after.checked_sub(RFC_TIME_WAIT) {
+            Some(more) if self.options.scale_time_wait && own < RFC_TIME_WAIT => more + own + own / 10 + TIME_WAIT_SLACK,
+            _ => step.after,
+        }
+    }
+
     /// Time passes.
     pub(super) fn pass(&mut self, us: Micros) -> Result<(), Stop> {
         self.pass_until(self.now.saturating_add(us))
@@ -155,6 +167,12 @@ impl<'a> Session<'a> {
 
     /// Time passes until the target's clock says `until`; everything sent by then is in the trace.
     pub(super) fn pass_until(&mut self, until: Micros) -> Result<(), Stop> {
+        let left = self.options.timeout.saturating_sub(self.started.elapsed());
+        let wait = Duration::from_micros(until.saturating_sub(self.now));
+        if self.clock == Clock::Real && wait > left {
+            let (wait, timeout) = (wait.as_secs(), self.options.timeout.as_secs());
+            return Err(Stop::NotPerformed(format!("a wait of {wait} s does not fit into {timeout} s: give a longer --timeout")));
+        }
         while self.now < until {
             self.advance_towards(until)?;
         }
@@ -181,7 +199,7 @@ impl<'a> Session<'a> {
         let before = self.now;
         let reply = self.target.advance(asked)?;
         let overshot = reply.now.saturating_sub(before).saturating_sub(asked);
-        self.note(reply);
+        self.note(&reply);
         if self.clock == Clock::Real && overshot > STALL {
             self.trace.push_between(before, self.now, What::Stall);
             self.oracle.read(&self.trace);
@@ -194,7 +212,7 @@ impl<'a> Session<'a> {
     pub(super) fn drain(&mut self) -> Result<(), Stop> {
         if self.clock == Clock::Real {
             let reply = self.target.deliver(&[])?;
-            self.note(reply);
+            self.note(&reply);
         }
         Ok(())
     }
@@ -202,15 +220,14 @@ impl<'a> Session<'a> {
     /// Asks the target and writes call and answer down.
     pub(super) fn ask(&mut self, call: Call) -> Result<CallResult, Stop> {
         let reply = self.target.call(&call)?;
-        let (result, reply) =
-            (reply.value.clone(), Reply { value: (), packets: reply.packets, now: reply.now, next_timer: reply.next_timer });
+        let result = reply.value.clone();
         self.trace.push(self.now, What::Call { call, result: result.clone() });
-        self.note(reply);
+        self.note(&reply);
         Ok(result)
     }
 
     /// Writes a reply down and lets the oracle read it.
-    pub(super) fn note(&mut self, reply: Reply<()>) {
+    pub(super) fn note<T>(&mut self, reply: &Reply<T>) {
         for packet in &reply.packets {
             self.note_packet(packet);
         }
@@ -304,6 +321,7 @@ impl<'a> Session<'a> {
     /// What the run gave.
     pub(super) fn outcome(mut self, stop: Option<Stop>) -> Outcome {
         self.oracle.read(&self.trace);
+        self.oracle.finish();
         let mut findings: Vec<Finding> = self.oracle.findings().to_vec();
         let blamed: Vec<usize> = findings.iter().filter(|f| f.class == Class::Violates).map(|f| f.event).collect();
         // The oracle's own word about the same event is the more precise one.
@@ -375,3 +393,7 @@ const STALL: Micros = 300_000;
 const MOST_EVENTS: usize = 50_000;
 /// Views kept.
 const MOST_VIEWS: usize = 1_000;
+/// 2MSL by the RFC's own MSL of two minutes.
+const RFC_TIME_WAIT: Micros = 240_000_000;
+/// What is waited longer than a target's own TIME-WAIT.
+const TIME_WAIT_SLACK: Micros = 1_000_000;

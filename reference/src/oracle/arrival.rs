@@ -90,7 +90,8 @@ impl Hypothesis {
     pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
         let before = std::mem::replace(&mut self.conn, outcome.next);
         let state = before.state(at.listening);
-        self.last = Last { rule: outcome.rule, event: at.event, state };
+        let silent_at = (outcome.answer == Answer::Silence).then_some(at.now);
+        self.last = Last { rule: outcome.rule, event: at.event, state, silent_at };
         if let Some((habit, value)) = outcome.habit {
             self.habits = self.habits.with(habit, value);
         }

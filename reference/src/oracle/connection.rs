@@ -8,7 +8,7 @@ use crate::finding::{Class, Finding};
 use crate::oracle::arrival::At;
 use crate::oracle::emission::{Licence, Sent};
 use crate::oracle::explain;
-use crate::oracle::hypothesis::{Ended, Hypothesis};
+use crate::oracle::hypothesis::{Blame, Ended, Hypothesis};
 use crate::oracle::stream::Received;
 use crate::profile::Profile;
 use crate::rules;
@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) received: Received,
     log: Vec<Entry>,
     checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
+    /// While it is not certain which rule was broken.
+    suspects: Option<Suspects>,
     /// Before this time nothing is overdue.
     deadline: Micros,
     /// Why the rest is not judged.
@@ -91,6 +93,7 @@ impl Connection {
             received: Received::default(),
             log: Vec::new(),
             checkpoints: VecDeque::new(),
+            suspects: None,
             deadline: Micros::MAX,
             unjudged: None,
             accepted: 0,
@@ -124,7 +127,6 @@ impl Connection {
     }
 
     fn judge_logged(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
-        // Each round settles one fault; an entry that holds several (an overdue reply, then a wrong segment) takes several rounds.
         for _ in 0..MAX_ROUNDS {
             let mut next = Vec::with_capacity(self.hypotheses.len() + 2);
             let mut licence = None;
@@ -136,10 +138,16 @@ impl Connection {
                 self.adopt(next, entry, context, judged);
                 return;
             }
-            match self.diagnose(entry, context, judged) {
-                Round::Again => {}
-                Round::Done => return,
+            if self.suspects.is_some() {
+                // None of the suspected faults explains what follows by itself: the likeliest is held against the stack, and judging goes on.
+                self.convict(judged);
+                continue;
             }
+            if !self.suspect(entry, context) {
+                self.unjudged = Some("no explanation was found");
+            }
+            self.convict_if_certain(judged);
+            return;
         }
         self.unjudged = Some("no explanation was found");
     }
@@ -162,6 +170,7 @@ impl Connection {
             self.established_at = Some(entry.event);
         }
         self.hypotheses = next;
+        self.convict_if_certain(judged);
     }
 
     fn departure(&self, rule: RuleId, event: usize, context: &Context<'_>, h: &Hypothesis) -> Finding {
@@ -205,7 +214,8 @@ impl Connection {
             (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
                 if let Some(due) = h.unanswered(entry.settled, context.profile) {
                     if broken {
-                        out.push(h.broken_silence(due, entry.event));
+                        let late = h.broken_silence(due, entry.event);
+                        self.step(&late, entry, context, false, out, licence);
                     }
                     return;
                 }
@@ -215,7 +225,7 @@ impl Connection {
                 }
             }
             (Kind::Emit, What::Emit { segment, .. }) => {
-                let Some(h) = self.in_time(h, event.from, entry, context, broken, out) else { return };
+                let Some(h) = self.in_time(h, event.from, entry, context, broken, out, licence) else { return };
                 let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
                 let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
                 let mut next = h.clone();
@@ -229,7 +239,7 @@ impl Connection {
                 }
             }
             (Kind::Quiet, _) => {
-                if let Some(mut h) = self.in_time(h, event.at, entry, context, broken, out) {
+                if let Some(mut h) = self.in_time(h, event.at, entry, context, broken, out, licence) {
                     if let Some(tcb) = h.conn.tcb() {
                         h.clocks.ack_floor = tcb.rcv_nxt;
                     }
@@ -253,7 +263,12 @@ impl Connection {
                 }
             }
             (Kind::Close { orphan }, _) => h.each_age(&at, |h| h.clone().close(orphan, &at, out)),
-            (Kind::Abort, _) => h.each_age(&at, |h| h.clone().abort(&at, out)),
+            (Kind::Abort, _) => {
+                h.each_age(&at, |h| h.clone().abort(&at, out));
+                if broken {
+                    out.extend(h.ignoring_call(&at, rules::ABORT_OPEN));
+                }
+            }
             (Kind::ListenerGone, _) => h.clone().listener_gone(&at, out),
             (kind, _) => {
                 let mut h = h.clone();
@@ -282,6 +297,7 @@ impl Connection {
         context: &Context<'_>,
         broken: bool,
         out: &mut Vec<Hypothesis>,
+        licence: &mut Option<Licence>,
     ) -> Option<Hypothesis> {
         let Some(due) = h.overdue(now, context.profile) else { return Some(h.clone()) };
         if due.rule == rules::RETRANSMISSION_TIMEOUT && h.may_have_given_up(now, context.profile) {
@@ -289,8 +305,8 @@ impl Connection {
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
         if broken {
-            // The entry itself is judged in the next round.
-            out.push(h.broken_silence(due, entry.event));
+            let late = h.broken_silence(due, entry.event);
+            self.step(&late, entry, context, false, out, licence);
         }
         None
     }
@@ -322,11 +338,11 @@ impl Connection {
         h.conn.tcb().map_or(self.received.last_irs, |t| Some(t.irs)).is_none_or(|irs| self.received.has(irs + 1 + h.user.read, data))
     }
 
-    /// No permitted explanation is left: seeks the cheapest one with one fault since the last checkpoint.
-    fn diagnose(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) -> Round {
+    /// No permitted explanation is left: assumes one fault since the oldest checkpoint, in every way that leads to what was seen. Which of
+    /// them it was may show only later.
+    fn suspect(&mut self, entry: Entry, context: &Context<'_>) -> bool {
         let (from, mut set) = self.checkpoints.front().cloned().unwrap_or_else(|| (self.log.len() - 1, self.hypotheses.clone()));
-        let last = self.log.len() - 1;
-        for (i, past) in self.log[from..].iter().enumerate() {
+        for past in &self.log[from..] {
             let mut next = Vec::new();
             for h in &set {
                 self.step(h, *past, context, true, &mut next, &mut None);
@@ -334,32 +350,51 @@ impl Connection {
             dedup(&mut next);
             next.sort_by_key(|h| h.blame.map_or(0, |b| b.surprise));
             next.truncate(MAX_ASSUMED);
-            if from + i < last || !next.is_empty() {
-                set = next;
+            set = next;
+        }
+        set.retain(|h| h.blame.is_some());
+        let mut charges: Vec<(Blame, Finding)> = Vec::new();
+        for blame in set.iter().filter_map(|h| h.blame) {
+            if charges.iter().all(|(b, _)| *b != blame) {
+                charges.push((blame, explain::finding(self.tuple, &blame, &self.hypotheses, entry, context)));
             }
         }
-        let best = set.iter().filter_map(|h| h.blame).min_by_key(|b| (b.surprise, std::cmp::Reverse(b.event)));
-        let Some(blame) = best else {
-            self.unjudged = Some("no explanation was found");
-            return Round::Done;
-        };
-        judged.findings.push(explain::finding(self.tuple, &blame, &self.hypotheses, entry, context));
-        // A missed deadline is settled before the segment that came after it is judged.
-        let unfinished = blame.kind == "silence" && blame.event == entry.event;
-        let mut next: Vec<_> = set.into_iter().filter(|h| h.blame == Some(blame)).collect();
-        for h in &mut next {
-            h.blame = None;
+        if set.is_empty() {
+            return false;
         }
-        dedup(&mut next);
-        self.hypotheses = next;
+        set.truncate(MAX_HYPOTHESES);
+        self.hypotheses = set;
+        self.suspects = Some(Suspects { charges, entries: 0 });
         self.checkpoints.clear();
         self.log.clear();
-        if unfinished {
-            self.log.push(entry);
-            self.checkpoints.push_back((0, self.hypotheses.clone()));
-            return Round::Again;
+        true
+    }
+
+    /// Convicts where one fault alone is left, or where the others had time enough to show themselves.
+    fn convict_if_certain(&mut self, judged: &mut Judged) {
+        let Some(suspects) = &mut self.suspects else { return };
+        suspects.entries += 1;
+        let first = self.hypotheses.first().and_then(|h| h.blame);
+        let alone = self.hypotheses.iter().all(|h| h.blame == first);
+        if alone || suspects.entries > SUSPECTED_FOR {
+            self.convict(judged);
         }
-        Round::Done
+    }
+
+    /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
+    pub(crate) fn convict(&mut self, judged: &mut Judged) {
+        let Some(suspects) = self.suspects.take() else { return };
+        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(|b| (b.surprise, std::cmp::Reverse(b.event)));
+        let Some(blame) = best else { return };
+        judged.findings.extend(suspects.charges.into_iter().find(|(b, _)| *b == blame).map(|(_, finding)| finding));
+        self.hypotheses.retain(|h| h.blame == Some(blame));
+        for h in &mut self.hypotheses {
+            h.blame = None;
+        }
+        dedup(&mut self.hypotheses);
+        self.log.clear();
+        self.checkpoints.clear();
+        self.checkpoints.push_back((0, self.hypotheses.clone()));
     }
 
     fn checkpoint(&mut self) {
@@ -378,10 +413,12 @@ impl Connection {
     }
 }
 
-/// Whether the entry has to be judged again.
-enum Round {
-    Again,
-    Done,
+/// Faults of which one must have happened.
+#[derive(Clone, Debug)]
+struct Suspects {
+    charges: Vec<(Blame, Finding)>,
+    /// Entries judged since.
+    entries: usize,
 }
 
 /// A call that concerns a connection, as an entry.
@@ -422,3 +459,5 @@ const MAX_HYPOTHESES: usize = 64;
 const MAX_ASSUMED: usize = 400;
 /// Most faults at one entry.
 const MAX_ROUNDS: usize = 8;
+/// Entries after which the likeliest of several suspected faults is named.
+const SUSPECTED_FOR: usize = 24;

@@ -5,7 +5,7 @@ use crate::catalogue::Level;
 use crate::oracle::arrival::At;
 use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis};
-use crate::relation::{Answer, Outcome, ResetForm, arrive};
+use crate::relation::{Answer, Outcome, Owed, ResetForm, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -61,6 +61,10 @@ impl Hypothesis {
             out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..gone });
             out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
         }
+        if let Some(h) = self.taking_text_behind_fin(segment, at) {
+            let text = Blame { rule: rules::TEXT.at(state), ..blame(EXACT, "text-taken") };
+            out.push(Hypothesis { blame: Some(text), ..h });
+        }
         for (mistaken, kind) in self.mistaken(segment) {
             let mut outcomes = Vec::new();
             arrive(&self.conn, &mistaken, &self.env(at), &mut outcomes);
@@ -80,6 +84,19 @@ impl Hypothesis {
             arrive(&self.conn, segment, &self.env(at), &mut then);
             out.extend(then.into_iter().map(|o| Hypothesis { blame: Some(lasts), ..self.clone().follow(o, segment, at) }));
         }
+    }
+
+    /// Text behind the peer's FIN is taken.
+    fn taking_text_behind_fin(&self, segment: &Segment, at: &At<'_>) -> Option<Hypothesis> {
+        let tcb = self.conn.tcb()?;
+        if segment.payload.is_empty() || !tcb.fin_taken() || segment.text_start() != tcb.rcv_nxt || segment.is_rst() {
+            return None;
+        }
+        let mut next = tcb.clone();
+        next.rcv_nxt = segment.text_end();
+        let rule = rules::TEXT.at(tcb.state);
+        let taken = Outcome::new(rule, Conn::Open(next), Answer::Ack(Owed::Delayed));
+        Some(self.clone().follow(taken, segment, at))
     }
 
     /// Segments for which a stack that skips a check may take this one.

@@ -61,7 +61,7 @@ pub(crate) const GARBLED: u8 = 5;
 /// Surprise of a segment that breaks a rule of its own.
 pub(crate) const BREAKS: u8 = 6;
 /// Surprise of a segment that nothing asked for.
-pub(crate) const UNCALLED: u8 = 8;
+const UNCALLED: u8 = 8;
 
 impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
@@ -245,6 +245,9 @@ impl Hypothesis {
             return Ok(Licence { rule: rules::RECEIVE, demanded: false });
         }
         let level = Level::Must;
+        if self.last.silent_at.is_some_and(|t| sent.from <= t + sent.profile.at_once) {
+            return Err(Misfit::uncalled(self, "needless-ack"));
+        }
         Err(Misfit { rule: rules::ONE_ACK_EACH, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
     }
 
@@ -299,7 +302,7 @@ impl Hypothesis {
         if seg.is_fin() && (!self.user.closed || seg.text_end() != self.stream_end()) {
             return Err(Misfit::new(close_rule, "fin", BREAKS));
         }
-        if seg.payload.len() > usize::from(tcb.snd_mss) {
+        if seg.payload.len() > usize::from(tcb.snd_mss.max(sent.profile.least_mss)) {
             let rule = if tcb.mss_stated { rules::MSS_OBEYED } else { rules::MSS_DEFAULT };
             return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "length", BREAKS) });
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
-use crate::oracle::connection::{Connection, Context, Entry, Kind, entry_of_call};
+use crate::oracle::connection::{Connection, Context, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::profile::Profile;
 use crate::rules;
@@ -85,7 +85,21 @@ impl Oracle {
         }
     }
 
-    /// Every finding so far, in the order in which they showed.
+    /// The trace has ended: where it is not certain yet which rule was broken, the likeliest is named.
+    pub fn finish(&mut self) {
+        let mut tuples: Vec<Tuple> = self.connections.keys().copied().collect();
+        tuples.sort_unstable_by_key(|t| (t.local, t.remote));
+        for tuple in tuples {
+            let mut judged = Judged::default();
+            if let Some(c) = self.connections.get_mut(&tuple) {
+                c.convict(&mut judged);
+            }
+            self.findings.extend(judged.findings);
+        }
+        self.findings.sort_by_key(|f| f.event);
+    }
+
+    /// Every finding so far; in the order in which they showed once the trace has ended.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
@@ -150,7 +164,12 @@ impl Oracle {
     fn arrive(&mut self, index: usize, tuple: Tuple, arrival: &Arrival, trace: &Trace) {
         if let Arrival::Segment(segment) = arrival {
             if tuple.is_not_unicast() {
-                let rule = if segment.is_syn() { rules::NOT_UNICAST_TO } else { rules::NOT_UNICAST_ANY };
+                let from_elsewhere = Tuple { local: tuple.remote, remote: tuple.remote }.is_not_unicast();
+                let rule = match (segment.is_syn(), from_elsewhere) {
+                    (true, true) => rules::NOT_UNICAST_FROM,
+                    (true, false) => rules::NOT_UNICAST_TO,
+                    (false, _) => rules::NOT_UNICAST_ANY,
+                };
                 self.last_arrival.insert(tuple, (rule, index));
                 return;
             }

@@ -164,6 +164,8 @@ pub(crate) struct Last {
     pub(crate) event: usize,
     /// The state in which it happened.
     pub(crate) state: State,
+    /// It was an arrival that asks for silence, and when.
+    pub(crate) silent_at: Option<Micros>,
 }
 
 /// An assumed fault.
@@ -192,7 +194,7 @@ impl Hypothesis {
             may_update: false,
             clocks: Clocks::default(),
             user: User::default(),
-            last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed },
+            last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
             departs: None,
             blame: None,
             iss_unseen: false,

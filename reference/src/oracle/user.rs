@@ -3,7 +3,7 @@
 use crate::api::{CallError, CallResult};
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
-use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
+use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue};
 use crate::relation::{ResetForm, Signal};
 use crate::rules;
 use crate::state::State;
@@ -105,6 +105,14 @@ impl Hypothesis {
         }
     }
 
+    /// The stack takes no notice of an ABORT.
+    pub(crate) fn ignoring_call(&self, at: &At<'_>, rule: RuleId) -> Option<Hypothesis> {
+        let state = self.conn.state(false);
+        let rule = if matches!(state, State::Closing | State::LastAck | State::TimeWait) { rules::ABORT_LATE } else { rule };
+        let blame = Blame { rule, level: Level::Spec, state, event: at.event, cause: None, kind: "ignored", surprise: 2 };
+        (self.conn != Conn::Absent).then(|| Hypothesis { blame: Some(blame), ..self.clone() })
+    }
+
     /// The listener was closed: what has not been accepted may be reset (3.10.4 says nothing of it), or lives on.
     pub(crate) fn listener_gone(self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         if self.conn.tcb().is_some() {
@@ -129,7 +137,7 @@ impl Hypothesis {
     }
 
     fn note(&mut self, rule: RuleId, at: &At<'_>) {
-        self.last = Last { rule, event: at.event, state: self.conn.state(at.listening) };
+        self.last = Last { rule, event: at.event, state: self.conn.state(at.listening), silent_at: None };
     }
 
     fn due(&self, rule: RuleId, at: &At<'_>) -> Due {
