@@ -2,10 +2,12 @@
 pub mod cli;
 pub mod doctor;
 pub mod expectations;
+pub mod fuzz;
 pub mod report;
 pub mod run;
 pub mod select;
 pub mod session;
+pub mod snapshot;
 pub mod target;
 pub mod targets;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! A trace as lines with relative numbers, one for each segment and call.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use tcp_reference::api::{Call, CallError, CallResult, Micros};
 use tcp_reference::segment::{Segment, TcpOption, Tuple};
@@ -41,8 +42,12 @@ pub enum Told {
 pub enum Detail {
     /// Everything on the wire.
     Whole,
-    /// What does not depend on IP version or memory: a full MSS is `full`, the stack's windows only where they are closed.
-    Settled,
+    /// What does not depend on the IP version: a full MSS is `full`. The stack's windows, which may depend on memory, only where they are
+    /// asked for or closed.
+    Settled {
+        /// Whether the stack's windows are told.
+        windows: bool,
+    },
 }
 
 /// The trace's segments and calls. Calls that ask for the state are left out, but for those that `shown` names; so are tries of one call that would block.
@@ -75,9 +80,17 @@ fn mark(flows: &[Flow], tuple: &Tuple) -> String {
     match flows.iter().find(|f| f.tuple == *tuple) {
         Some(flow) if flow.number == 0 => String::new(),
         Some(flow) => format!("#{}", flow.number),
-        None if tuple.is_not_unicast() => format!(" [from {} to {}]", tuple.remote.ip(), tuple.local.ip()),
+        None if odd(tuple.remote.ip()).is_some() => format!(" [from {}]", odd(tuple.remote.ip()).unwrap_or_default()),
+        None if odd(tuple.local.ip()).is_some() => format!(" [to {}]", odd(tuple.local.ip()).unwrap_or_default()),
         None => format!(" [{} {}]", tuple.local.port(), tuple.remote.port()),
     }
+}
+
+/// The name of an address that is no host's.
+fn odd(ip: IpAddr) -> Option<&'static str> {
+    let broadcast = matches!(ip, IpAddr::V4(a) if a.is_broadcast());
+    let names = [(broadcast, "broadcast"), (ip.is_multicast(), "multicast"), (ip.is_unspecified(), "unspecified")];
+    names.into_iter().find_map(|(is, name)| is.then_some(name))
 }
 
 fn arrived(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, arrival: &Arrival) -> Told {
@@ -104,12 +117,12 @@ fn sent(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, se
     if segment.is_syn() {
         entry.0 = Some(segment.seq);
     }
-    if detail == Detail::Whole {
+    let Detail::Settled { windows } = detail else {
         return words::segment(segment, entry.0, entry.1);
-    }
+    };
     let mut text = words::numbers(segment, entry.0, entry.1);
-    if segment.window == 0 {
-        text += " win 0";
+    if (windows || segment.window == 0) && !segment.is_rst() {
+        text += &format!(" win {}", segment.window);
     }
     if !segment.options.is_empty() {
         let full = if tuple.local.is_ipv4() { 1460 } else { 1440 };

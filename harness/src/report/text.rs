@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use tcp_reference::catalogue::Rule;
-use tcp_reference::finding::Class;
+use tcp_reference::finding::{Class, Finding};
 
 use super::json::level;
 use super::ladder::ladder;
@@ -52,7 +52,7 @@ impl Colour {
 /// One line for one result.
 #[must_use]
 pub fn line(item: &Item, outcome: &Outcome, colour: Colour) -> String {
-    let rules: Vec<String> = outcome.findings.iter().filter(|f| f.class != Class::Variant).map(|f| f.fingerprint()).collect();
+    let rules: Vec<String> = outcome.findings.iter().filter(|f| f.class != Class::Variant).map(Finding::fingerprint).collect();
     let mut text = format!("{} IPv{} {}", colour.class(outcome.class), item.family, item.id());
     if !rules.is_empty() {
         let _ = write!(text, ": {}", rules.join(", "));

@@ -49,7 +49,8 @@ enum Relative {
 fn number(seq: Seq, base: Option<Seq>) -> Relative {
     match base {
         Some(base) => Relative::Near(i64::from(seq.offset_from(base))),
-        None if seq == Seq(0) => Relative::Near(0),
+        // Without an ISN a vector's numbers count from 0.
+        None if seq.0 < 1 << 20 => Relative::Near(i64::from(seq.0)),
         None => Relative::Far(seq.0),
     }
 }

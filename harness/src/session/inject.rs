@@ -9,21 +9,27 @@ use tcp_vectors::model::{OddAddress, Oddity, Payload, SegmentSpec, Step, StepKin
 use super::Stop;
 use super::drive::Session;
 use super::pattern::Pattern;
+use crate::target::Clock;
 use crate::wire::{self, Read, Skipped};
 
 impl Session<'_> {
-    /// Delivers the segments of these steps together.
+    /// Delivers the segments of these steps together. A kernel takes in each as it is written, so there each one's answers are read before the
+    /// next is written, which no stack can tell from the other order; in process all are there before the stack runs.
     pub(super) fn inject(&mut self, group: &[Step]) -> Result<(), Stop> {
         self.drain()?;
-        let mut datagrams = Vec::with_capacity(group.len());
         self.last_stimulus = self.trace.events.len();
-        for step in group {
-            if let StepKind::Inject(spec) = &step.kind {
-                datagrams.push(self.datagram(step.line, spec).map_err(|why| Stop::NotPerformed(format!("line {}: {why}", step.line)))?);
+        let together = if self.clock == Clock::Real { 1 } else { group.len().max(1) };
+        for part in group.chunks(together) {
+            let mut datagrams = Vec::with_capacity(part.len());
+            for step in part {
+                if let StepKind::Inject(spec) = &step.kind {
+                    let built = self.datagram(step.line, spec);
+                    datagrams.push(built.map_err(|why| Stop::NotPerformed(format!("line {}: {why}", step.line)))?);
+                }
             }
+            let reply = self.target.deliver(&datagrams)?;
+            self.note(&reply);
         }
-        let reply = self.target.deliver(&datagrams)?;
-        self.note(reply);
         Ok(())
     }
 

@@ -46,6 +46,8 @@ pub struct Options {
     pub check_state: bool,
     /// Longest time that a run may take on the machine's clock.
     pub timeout: Duration,
+    /// Whether waits of the RFC's 2MSL or more are made the target's own.
+    pub scale_time_wait: bool,
     /// How long a run goes on behind its last step where nothing is owed.
     pub tail: Micros,
     /// How long it goes on at most where something is owed.
@@ -60,7 +62,7 @@ impl Options {
             crate::target::Clock::Virtual => (3_000_000, 130_000_000),
             crate::target::Clock::Real => (500_000, 4_000_000),
         };
-        Options { family, seed, profile, check_state: true, timeout: Duration::from_secs(200), tail, longest_tail }
+        Options { family, seed, profile, check_state: true, scale_time_wait: false, timeout: Duration::from_secs(200), tail, longest_tail }
     }
 }
 
@@ -112,8 +114,9 @@ pub struct Resolved {
 /// Runs a vector with its assertions.
 #[must_use]
 pub fn run_vector(target: &mut dyn Target, vector: &Vector, options: &Options) -> Outcome {
-    let rule = vector.header.rules.iter().find_map(|id| catalogue::rule(id)).map(|r| r.id);
-    run_steps(target, &vector.steps, rule, options)
+    let rules = || vector.header.rules.iter().filter_map(|id| catalogue::rule(id));
+    let scale_time_wait = options.scale_time_wait || rules().any(|r| r.topic == "timewait");
+    run_steps(target, &vector.steps, rules().next().map(|r| r.id), &Options { scale_time_wait, ..options.clone() })
 }
 
 /// Runs a script: stimuli alone, and what makes no sense in it is passed over.
