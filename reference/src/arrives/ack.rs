@@ -85,6 +85,7 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         (State::FinWait1 | State::Closing | State::LastAck, _) => rules::ACK_NOT_FIN.at(tcb.state),
         (State::FinWait2, _) => rules::FIN_WAIT_2_ACK,
         (State::CloseWait, _) => rules::CLOSE_WAIT_ACK,
+        _ if next.snd_una == tcb.snd_una => rules::WINDOW_UPDATE,
         _ => rules::ACK_NEW,
     };
     match next.state {

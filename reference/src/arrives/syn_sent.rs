@@ -54,7 +54,11 @@ fn check_syn_ack(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Out
     };
     if segment.len() > 1 {
         // Text and FIN are processed from the sixth step on, or left unacknowledged for the peer to send again.
+        let from = out.len();
         text::process(&tcb, segment, env, rule, out);
+        for outcome in &mut out[from..] {
+            outcome.rule = rule;
+        }
     }
     out.push(Outcome::new(rule, Conn::Open(tcb), Answer::Ack(Owed::Delayed)));
 }

@@ -97,7 +97,9 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         state => rules::SEQ_UNACCEPTABLE.at(state),
     };
     let timer = if retransmitted_fin && tcb.state == State::TimeWait { TimeWaitTimer::MayRestart } else { TimeWaitTimer::Untouched };
-    let owed = if segment.is_syn() && tcb.state != State::SynReceived { Level::Must } else { Level::Should };
+    // "An acknowledgment should be sent in reply"; RFC 5961 section 4 makes it a MUST for a SYN, in stacks that implement it.
+    let rfc5961 = segment.is_syn() && tcb.state != State::SynReceived && env.habits.get(Habit::ChallengesSyn) == Some(true);
+    let owed = if rfc5961 { Level::Must } else { Level::Should };
     out.push(Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer));
     // Appendix A.2 and the zero-window allowance: the acknowledgment in a segment that is otherwise unacceptable may be honoured.
     if segment.is_ack() && !segment.is_syn() && tcb.state != State::SynReceived {

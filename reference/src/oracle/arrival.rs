@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, TimeWaitTimer, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
 use crate::segment::{Segment, TcpOption};
 use crate::seq::Seq;
@@ -30,6 +30,14 @@ impl Hypothesis {
             later.deferred.push(at.event);
             out.push(later);
             return;
+        }
+        if ill_formed_options(segment) {
+            // MUST-7: a segment with an illegal option length may be dropped; its connection may be reset.
+            let mut dropped = self.clone();
+            dropped.last = Last { rule: rules::OPTION_ILLEGAL, event: at.event, state: self.conn.state(at.listening), silent_at: Some(at.now) };
+            let mut reset = dropped.clone().gone(Ended::By(Signal::Reset));
+            reset.answer(Answer::MayReset(ResetForm::answering(segment)), rules::OPTION_ILLEGAL, segment, at);
+            out.extend([dropped, reset]);
         }
         self.each_age(at, |h| {
             let mut outcomes = Vec::with_capacity(4);
@@ -236,4 +244,20 @@ impl Hypothesis {
         let late = |d: &Due| d.at_once && d.cause < settled;
         self.owed(profile).filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause)
     }
+}
+
+/// Whether an option has a length that its kind cannot have (RFC 9293 MUST-7).
+fn ill_formed_options(segment: &Segment) -> bool {
+    segment.options.iter().any(|o| match o {
+        TcpOption::IllFormed(_) => true,
+        // A kind that has a form of its own comes as `Other` only where its length is wrong.
+        TcpOption::Other { kind, .. } => matches!(kind, 2 | 3 | 4 | 5 | 8),
+        TcpOption::Eol
+        | TcpOption::Nop
+        | TcpOption::Mss(_)
+        | TcpOption::WindowScale(_)
+        | TcpOption::SackPermitted
+        | TcpOption::Sack(_)
+        | TcpOption::Timestamps { .. } => false,
+    })
 }

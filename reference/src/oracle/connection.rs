@@ -348,7 +348,7 @@ impl Connection {
                 self.step(h, *past, context, true, &mut next, &mut None);
             }
             dedup(&mut next);
-            next.sort_by_key(|h| h.blame.map_or(0, |b| b.surprise));
+            next.sort_by_key(|h| h.blame.map(|b| b.rank()));
             next.truncate(MAX_ASSUMED);
             set = next;
         }
@@ -384,7 +384,7 @@ impl Connection {
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
     pub(crate) fn convict(&mut self, judged: &mut Judged) {
         let Some(suspects) = self.suspects.take() else { return };
-        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(|b| (b.surprise, std::cmp::Reverse(b.event)));
+        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(|b| b.rank());
         let Some(blame) = best else { return };
         judged.findings.extend(suspects.charges.into_iter().find(|(b, _)| *b == blame).map(|(_, finding)| finding));
         self.hypotheses.retain(|h| h.blame == Some(blame));

@@ -148,8 +148,10 @@ impl Hypothesis {
         self.dues.syn = self.dues.syn.filter(|d| !owed(d));
         self.dues.ack = self.dues.ack.filter(|d| !owed(d));
         self.dues.ack_soon = self.dues.ack_soon.filter(|d| !owed(d));
-        self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
-        self.clocks.rto_since = self.clocks.rto_since.max(sent.at);
+        if self.conn.tcb().is_none_or(|t| seg.seq.le(t.snd_una)) {
+            self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
+            self.clocks.rto_since = self.clocks.rto_since.max(sent.at);
+        }
         if seg.is_syn() && self.iss_unseen {
             let mut first = self.clone();
             let lawful = Segment { flags: seg.flags & (Flags::SYN | Flags::ACK), payload: Vec::new(), ..seg.clone() };

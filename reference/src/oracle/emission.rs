@@ -99,7 +99,8 @@ impl Hypothesis {
             }
             ResetDue::Abort(low, high) => !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high),
         };
-        if let Some(i) = self.dues.resets.iter().position(|(d, _)| matches(d)) {
+        let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && matches(reset));
+        if let Some(i) = owed(false).or_else(|| owed(true)) {
             let (_, due) = self.dues.resets.remove(i);
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }

@@ -183,6 +183,14 @@ pub(crate) struct Blame {
     pub(crate) surprise: u8,
 }
 
+impl Blame {
+    /// The likeliest first: what costs less (a SHOULD before a MUST), what predicts more, what is later.
+    pub(crate) fn rank(&self) -> (u8, u8, std::cmp::Reverse<usize>) {
+        let cost = if self.level == Level::Should { 1 } else { 10 };
+        (cost, self.surprise, std::cmp::Reverse(self.event))
+    }
+}
+
 impl Hypothesis {
     pub(crate) fn new() -> Hypothesis {
         Hypothesis {

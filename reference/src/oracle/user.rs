@@ -45,7 +45,7 @@ impl Hypothesis {
             }
             Conn::SynSent(_) => {
                 self.note(rules::CLOSE_SYN_SENT, at);
-                out.push(self.gone(Ended::Normally));
+                out.push(self.gone_with_a_reset(Ended::Normally, rules::CLOSE_SYN_SENT, at));
             }
             Conn::Open(tcb) => {
                 if orphan && unread && matches!(state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
@@ -93,7 +93,7 @@ impl Hypothesis {
             }
             State::SynSent => {
                 self.note(rules::ABORT_EARLY, at);
-                out.push(self.gone(Ended::Aborted));
+                out.push(self.gone_with_a_reset(Ended::Aborted, rules::ABORT_EARLY, at));
             }
             State::Closing | State::LastAck | State::TimeWait => {
                 self.note(rules::ABORT_LATE, at);
@@ -103,6 +103,15 @@ impl Hypothesis {
                 out.push(self.aborting(rules::ABORT_OPEN, at));
             }
         }
+    }
+
+    /// SYN-SENT is deleted; a reset is not asked for, and not forbidden.
+    fn gone_with_a_reset(self, how: Ended, rule: RuleId, at: &At<'_>) -> Hypothesis {
+        let bounds = if let Conn::SynSent(c) = &self.conn { Some((c.iss, c.snd_nxt)) } else { None };
+        let due = Due { optional: true, ..self.due(rule, at) };
+        let mut gone = self.gone(how);
+        gone.dues.resets.extend(bounds.map(|(low, high)| (ResetDue::Abort(low, high), due)));
+        gone
     }
 
     /// The stack takes no notice of an ABORT.

@@ -93,9 +93,7 @@ impl Setup {
         let peer_fin = matches!(self.state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait).then_some(rcv_nxt - 1);
         match self.state {
             State::Closed | State::Listen => Conn::Absent,
-            State::SynSent => {
-                Conn::SynSent(SynSent { iss: snd_una, snd_nxt, rcv_wnd: self.window, offered_scale: None, closing: false })
-            }
+            State::SynSent => Conn::SynSent(SynSent { iss: snd_una, snd_nxt, rcv_wnd: self.window, offered_scale: None, closing: false }),
             _ => Conn::Open(Tcb {
                 state: self.state,
                 opened: self.opened,
@@ -124,16 +122,16 @@ impl Setup {
 }
 
 /// One row of a table: every way in `text` must be permitted, and nothing but these and the ways in `freedom`.
-pub(crate) struct Case {
-    pub(crate) segment: &'static str,
+pub(crate) struct Case<'a> {
+    pub(crate) segment: &'a str,
     /// What the text of the section says; `|` parts ways of which at least one must be permitted.
-    pub(crate) text: &'static [&'static str],
+    pub(crate) text: &'a [&'a str],
     /// What a named freedom adds.
-    pub(crate) freedom: &'static [&'static str],
+    pub(crate) freedom: &'a [&'a str],
 }
 
 /// A row.
-pub(crate) const fn case(segment: &'static str, text: &'static [&'static str], freedom: &'static [&'static str]) -> Case {
+pub(crate) const fn case<'a>(segment: &'a str, text: &'a [&'a str], freedom: &'a [&'a str]) -> Case<'a> {
     Case { segment, text, freedom }
 }
 
@@ -198,11 +196,12 @@ fn way(before: &Conn, o: &Outcome, listening: bool, b: Bases) -> String {
         if old.is_none_or(|t| t.rcv_nxt != tcb.rcv_nxt) {
             let _ = write!(text, " rcv {}", rcv(tcb.rcv_nxt));
         }
+        let reopened = matches!((was, is), (State::TimeWait, State::SynReceived));
         let old_una = if let Conn::SynSent(s) = before { Some(s.iss) } else { old.map(|t| t.snd_una) };
-        if old_una != Some(tcb.snd_una) {
+        if reopened || old_una != Some(tcb.snd_una) {
             let _ = write!(text, " una {}", snd(tcb.snd_una));
         }
-        if before == &Conn::Absent || matches!((was, is), (State::TimeWait, State::SynReceived)) {
+        if before == &Conn::Absent || reopened {
             let _ = write!(text, " nxt {}", snd(tcb.snd_nxt));
         } else if let Some(t) = old {
             assert_eq!(t.snd_nxt, tcb.snd_nxt, "an arriving segment does not move SND.NXT");
@@ -243,12 +242,13 @@ fn reset(form: ResetForm, rcv: &dyn Fn(Seq) -> i32, snd: &dyn Fn(Seq) -> i32) ->
 }
 
 fn same(pattern: &str, way: &str) -> bool {
-    let matches = |p: &str| p == way || p.strip_prefix("ack*").is_some_and(|rest| ["ack", "ack!"].iter().any(|a| way == format!("{a}{rest}")));
+    let matches =
+        |p: &str| p == way || p.strip_prefix("ack*").is_some_and(|rest| ["ack", "ack!"].iter().any(|a| way == format!("{a}{rest}")));
     pattern.split('|').any(|p| matches(p.trim()))
 }
 
 /// Compares a table with the relation at all bases; panics with every row that differs.
-pub(crate) fn check(setup: &Setup, cases: &[Case]) {
+pub(crate) fn check(setup: &Setup, cases: &[Case<'_>]) {
     let mut failures = String::new();
     for c in cases {
         for (i, &b) in BASES.iter().enumerate() {
