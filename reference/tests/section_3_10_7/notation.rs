@@ -206,7 +206,8 @@ fn way(before: &Conn, o: &Outcome, listening: bool, b: Bases) -> String {
         } else if let Some(t) = old {
             assert_eq!(t.snd_nxt, tcb.snd_nxt, "an arriving segment does not move SND.NXT");
         }
-        if old.is_some_and(|t| t.snd_wnd != tcb.snd_wnd) {
+        // Behind an acknowledged FIN the send window has no meaning.
+        if !tcb.fin_acked() && old.is_some_and(|t| t.snd_wnd != tcb.snd_wnd) {
             let _ = write!(text, " wnd {}", tcb.snd_wnd);
         }
         for (from, to) in &tcb.held {

@@ -212,7 +212,7 @@ fn ack_of_the_fin() {
             case(". 0 ack -5", &["-"], &[]),
             case(". 0 ack 1", &["ack!"], &[]),
             case(". 0(10) ack 1", &["ack!"], &[]),
-            case(". 0 ack 0 win 500", &["- wnd 500"], &[]),
+            case(". 0 ack 0 win 500", &["-"], &[]),
         ],
     );
     // "The only thing that can arrive in this state is a retransmission of the remote FIN.  Acknowledge it, and restart the 2 MSL timeout."
@@ -222,7 +222,7 @@ fn ack_of_the_fin() {
         &[
             case("F. -1 ack 0", &["ack* 2MSL?|ack* 2MSL|ack*"], &["ack*", "ack* 2MSL"]),
             case("F. -10(9) ack 0", &["ack* 2MSL?|ack* 2MSL|ack*"], &["ack*", "ack* 2MSL"]),
-            case(". 0 ack 0", &["-|may-ack"], &["ack!", "ack", "ack! 2MSL", "- 2MSL", "may-ack 2MSL?"]),
+            case(". 0 ack 0", &["-|may-ack|may-ack 2MSL?"], &["ack!", "ack", "ack! 2MSL", "- 2MSL"]),
             case(". 0 ack 1", &["ack!"], &["-", "may-ack"]),
         ],
     );
