@@ -107,12 +107,10 @@ pub(crate) fn honour(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
     }
     let mut next = tcb.clone();
     next.snd_una = segment.ack;
+    // SND.WND is an offset from SND.UNA: where an older segment acknowledges text without updating it, the right edge moves along.
     let newer = tcb.snd_wl1.lt(segment.seq) || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2.le(segment.ack));
     if newer {
         next.take_window(segment);
-    } else {
-        // SND.WND is an offset from SND.UNA: the right edge stays where it was.
-        next.snd_wnd = if tcb.snd_right().ge(next.snd_una) { tcb.snd_right().since(next.snd_una) } else { 0 };
     }
     if next.fin_acked() {
         next.state = match tcb.state {

@@ -143,6 +143,10 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge).showing(Habit::ChallengesRst, true));
     }
+    if segment.seq.lt(tcb.rcv_nxt) {
+        // "Outside the current receive window, silently drop": its number is outside, although its text reaches in.
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
+    }
     if exact || env.habits.allows(Habit::ChallengesRst, false) {
         let reset = Outcome::new(rule, Conn::Absent, Answer::Silence);
         let reset = match (tcb.state, tcb.opened) {

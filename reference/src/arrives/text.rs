@@ -12,9 +12,7 @@ use crate::tcb::{Conn, Tcb};
 /// ends there. URG tells the user only and draws nothing.
 pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
     if segment.len() == u32::from(segment.is_syn()) {
-        // LAST-ACK says only what an ACK of the FIN does; an ACK in reply to another one is not excluded.
-        let answer = if tcb.state == State::LastAck { Answer::MayAck } else { Answer::Silence };
-        out.push(Outcome::new(decided, Conn::Open(tcb.clone()), answer));
+        out.push(Outcome::new(decided, Conn::Open(tcb.clone()), Answer::Silence));
         return;
     }
     if !tcb.receives() {
@@ -92,9 +90,13 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
     if env.habits.allows(Habit::HoldsOutOfOrder, true) && next.hold(start, end) {
         if fin_in_window {
             next.peer_fin = Some(segment.text_end());
-            out.push(Outcome::new(rule, Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() }), answer));
+            let without_fin = Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() });
+            out.push(Outcome::new(rule, without_fin, answer).departing(rules::QUEUE_OOO));
         }
         out.push(Outcome::new(rule, Conn::Open(next), answer).showing(Habit::HoldsOutOfOrder, true));
+    } else if env.habits.get(Habit::HoldsOutOfOrder) == Some(true) {
+        // What a stack can hold has a bound.
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), answer));
     }
     if env.habits.allows(Habit::HoldsOutOfOrder, false) {
         let dropped = Outcome::new(rule, Conn::Open(tcb.clone()), answer).departing(rules::QUEUE_OOO);
