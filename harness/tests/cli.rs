@@ -1,0 +1,213 @@
+//! The command from outside: exit codes, what JSON holds, and bad input, which must never end in a panic.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn harness(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_harness")).args(args).env("NO_COLOR", "1").output().expect("the command starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs the command and compares its exit code and a piece of what it says to standard error.
+#[track_caller]
+fn check(args: &[&str], code: i32, says: &str) -> Output {
+    let output = harness(args);
+    let (out, err) = (out(&output), err(&output));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+    assert!(err.contains(says), "{args:?} does not say {says:?}:\n{err}");
+    assert!(!err.contains("panicked"), "{args:?} panicked:\n{err}");
+    output
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).expect("a file is written");
+    path
+}
+
+const OPEN: &str = "0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0   bind(3, ..., ...) = 0
++0   listen(3, 1) = 0
++0   < S 0:0(0) win 65535 <mss 1460>
+";
+
+fn replay(name: &str, steps: &str, args: &[&str], code: i32, says: &str) -> Output {
+    let text = format!("//@ title: a test\n//@ rules: RFC9293:3.10.7.2/LISTEN/syn\n//@ level: must\n//@ source: a test\n{steps}");
+    let path = file(name, &text);
+    let mut all = vec!["replay", path.to_str().expect("a path in UTF-8")];
+    all.extend(args);
+    check(&all, code, says)
+}
+
+#[test]
+fn a_conforming_vector_is_0() {
+    let output = check(&["handshake/passive-open"], 0, "");
+    let text = out(&output);
+    assert!(text.contains("conforms IPv4 handshake/passive-open\n"), "{text}");
+    assert!(text.contains("2 results: 2 conforms"), "{text}");
+    assert!(text.contains("RFC 9293 section 3.10.7.2"), "{text}");
+    assert!(!text.contains('\x1b'), "escapes without a terminal: {text:?}");
+}
+
+#[test]
+fn a_failed_assertion_is_1_and_says_all() {
+    let output = replay("fails.pkt", &format!("{OPEN}+0   > S. 0:0(0) ack 7 <...>\n"), &["--family", "4", "--seed", "3"], 1, "");
+    let text = out(&output);
+    for needed in [
+        "violates RFC9293:3.10.7.2/LISTEN/syn",
+        "RFC 9293 section 3.10.7.2",
+        "seen:    the stack sent S. 0:0(0) ack 1",
+        "allowed: S. 0:0(0) ack 7",
+        "◄◄ here",
+        "--family 4 --seed 3",
+        "again: harness replay",
+    ] {
+        assert!(text.contains(needed), "{needed:?} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn silence_that_is_asserted_against_is_1() {
+    let output =
+        replay("silence.pkt", &format!("{OPEN}+0   > S. 0:0(0) ack 1 <...>\n+0   > F. 1:1(0) ack 1 <...>\n"), &["--family", "6"], 1, "");
+    assert!(out(&output).contains("seen:    nothing was sent"), "{}", out(&output));
+}
+
+#[test]
+fn an_unexpected_result_of_a_call_is_1() {
+    let output = replay("call.pkt", &format!("{OPEN}+0   accept(3, ..., ...) = 4\n"), &["--family", "4"], 1, "");
+    assert!(out(&output).contains("accept(3) returned the error would-block"), "{}", out(&output));
+}
+
+#[test]
+fn json_has_the_fixed_shape() {
+    let output = check(&["handshake/passive-open", "--format", "json"], 0, "");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["target"]["name"], "smoltcp");
+    assert!(document["target"]["version"].is_string());
+    assert!(document["summary"].is_object());
+    let results = document["results"].as_array().expect("results");
+    assert_eq!(results.len(), 2);
+    assert_eq!(results[0]["id"], "handshake/passive-open");
+    assert_eq!((&results[0]["family"], &results[1]["family"]), (&Value::from(4), &Value::from(6)));
+    assert_eq!(results[0]["class"], "conforms");
+    assert!(results[0]["seconds"].is_f64() && results[0]["segments_judged"].as_u64() > Some(0));
+
+    let output = replay("json.pkt", &format!("{OPEN}+0   > S. 0:0(0) ack 7 <...>\n"), &["--format", "json"], 1, "");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let finding = &document["results"][0]["findings"][0];
+    assert_eq!(finding["rule"], "RFC9293:3.10.7.2/LISTEN/syn");
+    assert_eq!(finding["expected"], false);
+    for field in ["level", "state", "fingerprint"] {
+        assert!(finding[field].is_string(), "{field}: {finding}");
+    }
+}
+
+#[test]
+fn usage_is_2() {
+    check(&["--family", "5"], 2, "an IP version is 4 or 6");
+    check(&["--target", "smoltpc"], 2, "is it \"smoltcp\"?");
+    check(&["--jobs", "0"], 2, "--jobs");
+    check(&["--level", "maybe"], 2, "possible values: must, should, may");
+    check(&["--timeout", "x"], 2, "--timeout");
+    check(&["show", "handshake/pasive-open"], 2, "handshake/passive-open");
+    check(&["explain", "RFC9293:MUST-999"], 2, "near it are");
+    check(&["replay", "/nowhere/at-all.pkt"], 2, "/nowhere/at-all.pkt");
+    check(&["--expectations", "/nowhere/at-all.toml"], 2, "/nowhere/at-all.toml");
+}
+
+#[test]
+fn nothing_selected_is_4() {
+    check(&["no-such-area/*"], 4, "no vector is selected");
+    check(&["--rule", "RFC9293:NO-*"], 4, "harness list");
+    check(&["list", "no-such-area"], 4, "no vector is selected");
+}
+
+#[test]
+fn broken_files_name_their_place_and_remedy() {
+    let output = replay("broken.pkt", "0    socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0   < Q 0:0(0) win 5\n", &[], 2, "broken.pkt:6");
+    assert!(err(&output).contains("help"), "{}", err(&output));
+    let not_text = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("octets.pkt");
+    fs::write(&not_text, [0xff, 0xfe, 0]).expect("a file is written");
+    check(&["replay", not_text.to_str().expect("a path in UTF-8")], 2, "UTF-8");
+    let empty = file("empty.pkt", "");
+    check(&["replay", empty.to_str().expect("a path in UTF-8")], 2, "there are no steps");
+
+    for (name, text, says) in [
+        ("not.toml", "[[expect\n", "not.toml:1"),
+        ("lacks.toml", "\n[[expect]]\nvector = \"*\"\n", "missing field"),
+        ("unknown.toml", "[[expect]]\nvectors = \"*\"\n", "unknown field"),
+        (
+            "no-rule.toml",
+            "[[expect]]\nvector = \"*\"\nrule = \"RFC1:NONE\"\nversions = [\"*\"]\nreason = \"r\"\nclause = \"c\"\ncitation = \"\"\n",
+            "no rule is called",
+        ),
+    ] {
+        let path = file(name, text);
+        let output = check(&["handshake/passive-open", "--expectations", path.to_str().expect("a path in UTF-8")], 2, says);
+        assert!(err(&output).contains("help"), "{}", err(&output));
+    }
+}
+
+/// An entry with this rule for the test vector, which fails under RFC9293:3.10.7.2/LISTEN/syn.
+fn entry(rule: &str, versions: &str) -> String {
+    format!(
+        "[[expect]]\nvector = \"known\"\nrule = \"{rule}\"\nversions = [\"{versions}\"]\nreason = \"r\"\nclause = \"c\"\ncitation = \"\"\n"
+    )
+}
+
+#[test]
+fn a_known_finding_is_0_and_one_that_is_gone_is_1() {
+    let failing = format!("{OPEN}+0   > S. 0:0(0) ack 7 <...>\n");
+    let path = file("known.toml", &entry("RFC9293:3.10.7.2/LISTEN/syn", "0.14.*"));
+    let path = path.to_str().expect("a path in UTF-8");
+    let output = replay("known.pkt", &failing, &["--expectations", path], 0, "");
+    assert!(out(&output).contains("2 findings known of this target (1 entries), 0 not known"), "{}", out(&output));
+
+    let other = file("other-version.toml", &entry("RFC9293:3.10.7.2/LISTEN/syn", "0.15.*"));
+    replay("known.pkt", &failing, &["--expectations", other.to_str().expect("a path in UTF-8")], 1, "");
+
+    let gone = file("gone.toml", &(entry("RFC9293:3.10.7.2/LISTEN/syn", "*") + &entry("RFC9293:MUST-14", "*")));
+    let output = replay("known.pkt", &failing, &["--expectations", gone.to_str().expect("a path in UTF-8")], 1, "");
+    assert!(out(&output).contains("gone.toml:8: RFC9293:MUST-14 was expected"), "{}", out(&output));
+}
+
+#[test]
+fn lists_shows_and_explains() {
+    let text = out(&check(&["list", "handshake"], 0, ""));
+    assert!(text.lines().all(|l| l.starts_with("handshake/")) && text.contains("handshake/passive-open "), "{text}");
+    assert!(out(&check(&["list", "--rule", "RFC9293:MUST-13"], 0, "")).contains("timewait/"));
+
+    let shown = out(&check(&["show", "handshake/passive-open"], 0, ""));
+    assert!(shown.starts_with("//@ title: a passive open"), "{shown}");
+    let filled = out(&check(&["show", "reset/rst-in-window@ESTABLISHED,1", "--target", "smoltcp"], 0, ""));
+    assert!(filled.contains("< R 2:2(0) win 0") && !filled.contains("{rcv_nxt"), "{filled}");
+
+    let explained = out(&check(&["explain", "RFC9293:MUST-13"], 0, ""));
+    for needed in ["level: must (MUST)", "RFC 9293 section 3.6.1", "timewait/"] {
+        assert!(explained.contains(needed), "{explained}");
+    }
+}
+
+#[test]
+fn two_runs_with_a_seed_say_the_same() {
+    let run = || {
+        let output = harness(&["http", "--format", "json", "--seed", "9", "--jobs", "1"]);
+        let mut document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        for result in document["results"].as_array_mut().expect("results") {
+            result["seconds"] = Value::Null;
+        }
+        document
+    };
+    assert_eq!(run(), run());
+}
