@@ -7,6 +7,7 @@ pub mod api;
 mod arrives;
 pub mod catalogue;
 pub mod finding;
+pub mod linter;
 pub mod oracle;
 pub mod profile;
 pub mod relation;

@@ -28,9 +28,6 @@ pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<O
         let rule = rules::ACK_5961_RANGE.at(tcb.state);
         if env.habits.allows(Habit::ChecksAckRange, true) {
             out.push(Outcome::new(rule, unchanged(), challenge).showing(Habit::ChecksAckRange, true));
-            out.push(
-                Outcome::new(rule, unchanged(), Answer::Silence).showing(Habit::ChecksAckRange, true).departing(rules::ACCEPTS_5961_ACK),
-            );
         }
         if env.habits.allows(Habit::ChecksAckRange, false) {
             let from = out.len();
