@@ -1,0 +1,26 @@
+//! Octets as a script for the stack that `FUZZ_TARGET` names, judged by the oracle. All that it does stands in `tcp_harness::fuzz`.
+#![no_main]
+
+use std::cell::RefCell;
+
+use libfuzzer_sys::fuzz_target;
+use tcp_harness::fuzz::{COUNTERS, Campaign};
+
+/// libFuzzer reads these beside the compiler's own counters.
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
+
+thread_local! {
+    static CAMPAIGN: RefCell<Campaign> = RefCell::new(Campaign::from_environment().unwrap_or_else(|error| panic!("{error}")));
+}
+
+fuzz_target!(
+    init: CAMPAIGN.with_borrow(Campaign::announce),
+    |data: &[u8]| {
+        // SAFETY: libFuzzer runs one input at a time on one thread and reads the counters between two of them.
+        let counters = unsafe { &mut *(&raw mut EXTRA) };
+        if let Err(told) = CAMPAIGN.with_borrow_mut(|campaign| campaign.run(data, counters)) {
+            panic!("{told}");
+        }
+    }
+);

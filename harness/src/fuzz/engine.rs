@@ -1,0 +1,290 @@
+//! Runs cases on one target and tells what is new from what is known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use tcp_reference::api::Micros;
+use tcp_reference::finding::{Class, Finding};
+use tcp_reference::profile::Profile;
+use tcp_reference::trace::Trace;
+use tcp_vectors::model::Script;
+
+use super::report;
+use super::{Case, Minimised, minimise};
+use crate::expectations::Expectations;
+use crate::session::{self, Options, Outcome, profile_for};
+use crate::target::{Clock, Target, TargetError};
+use crate::targets::{self, TargetOptions, panics};
+
+/// A target with an oracle over it, which is used for one case after another.
+pub struct Fuzzer {
+    target: Box<dyn Target>,
+    options: Options,
+    expectations: Expectations,
+    known: Known,
+    tally: Tally,
+}
+
+/// What counts as known besides the expectations file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Known {
+    /// Nothing: every finding is new each time.
+    FromTheFile,
+    /// What was new once, so that a long run lists each fault once.
+    AfterTheFirst,
+}
+
+/// What a case gave.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// No rule was broken.
+    Nothing,
+    /// Rules were broken in ways that are known of the target.
+    Known,
+    /// A rule was broken, or the stack died, in a way that is not known.
+    New(Box<Discovery>),
+    /// The case did not run: what the harness lacks. Never the stack's fault.
+    NotPerformed(String),
+}
+
+/// A way to break a rule that is not known of the target.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// The case that showed it.
+    pub case: Case,
+    /// What tells it from others: a finding's fingerprint, or the class of a dead stack with the place where it died.
+    pub fingerprint: String,
+    /// The finding; `None` where the stack died.
+    pub finding: Option<Finding>,
+    /// The run.
+    pub outcome: Outcome,
+}
+
+/// What a fuzzer has done.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Cases that were run.
+    pub cases: u64,
+    /// Their steps.
+    pub steps: u64,
+    /// Segments of the stack that were judged.
+    pub judged: u64,
+    /// Segments of the stack that the oracle could not judge.
+    pub unjudged: u64,
+    /// Why not, with the number of cases.
+    pub why_unjudged: BTreeMap<String, u64>,
+    /// Cases that the target has no call for.
+    pub unsupported: u64,
+    /// Findings by fingerprint, known ones too, with the number of cases.
+    pub findings: BTreeMap<String, u64>,
+    /// The most explanations that the oracle held at a time.
+    pub most_hypotheses: usize,
+}
+
+impl Fuzzer {
+    /// The target with this name, in process where it can be, without a watchdog, with what is known of it.
+    ///
+    /// # Errors
+    /// The target cannot run here, there is none of that name, or its expectations file is broken.
+    pub fn new(name: &str) -> Result<Fuzzer, TargetError> {
+        let target = targets::open(name, &TargetOptions { watchdog: None })?;
+        let expectations = Expectations::of(name).map_err(|e| TargetError::Harness(e.to_string()))?;
+        Ok(Fuzzer { expectations, ..Fuzzer::with(target, profile_for(name)) })
+    }
+
+    /// This target with this profile; nothing is known of it.
+    #[must_use]
+    pub fn with(target: Box<dyn Target>, profile: Profile) -> Fuzzer {
+        // Panics of the stack in process become values from here on, whatever hook a fuzzer has set; all others still meet that hook.
+        let _installed = panics::catch(|| ());
+        let clock = target.capabilities().clock;
+        let (tail, longest_tail) = match clock {
+            Clock::Virtual => (TAIL, LONGEST_TAIL),
+            Clock::Real => (0, 0),
+        };
+        let options = Options {
+            check_state: false,
+            timeout: Duration::from_secs(20),
+            tail,
+            longest_tail,
+            ..Options::new(tcp_reference::api::Family::V4, 0, profile, clock)
+        };
+        Fuzzer { target, options, expectations: Expectations::default(), known: Known::FromTheFile, tally: Tally::default() }
+    }
+
+    /// The same fuzzer with another notion of what is known.
+    #[must_use]
+    pub fn knowing(self, known: Known) -> Fuzzer {
+        Fuzzer { known, ..self }
+    }
+
+    /// The case that these octets stand for.
+    pub fn run(&mut self, data: &[u8]) -> Verdict {
+        self.judge(&Case::decode(data))
+    }
+
+    /// As [`Fuzzer::run`]; `watch` sees what happened.
+    pub fn run_counted(&mut self, data: &[u8], watch: impl FnOnce(&Trace)) -> Verdict {
+        let case = Case::decode(data);
+        let outcome = self.outcome(&case);
+        watch(&outcome.trace);
+        self.sort(&case, outcome)
+    }
+
+    /// Runs a case and sorts what it gave.
+    pub fn judge(&mut self, case: &Case) -> Verdict {
+        let outcome = self.outcome(case);
+        self.sort(case, outcome)
+    }
+
+    fn sort(&mut self, case: &Case, outcome: Outcome) -> Verdict {
+        self.tally.count(case, &outcome);
+        if outcome.class == Class::NotPerformed {
+            return Verdict::NotPerformed(outcome.reason.unwrap_or_default());
+        }
+        let mut seen = false;
+        let mut new = None;
+        for (fingerprint, finding) in faults(&outcome) {
+            let times = self.tally.findings.entry(fingerprint.clone()).or_insert(0);
+            *times += 1;
+            let repeated = self.known == Known::AfterTheFirst && *times > 1;
+            seen = true;
+            if new.is_none() && !repeated && !self.expects(case, &outcome, finding) {
+                new = Some((fingerprint, finding.cloned()));
+            }
+        }
+        match new {
+            Some((fingerprint, finding)) => Verdict::New(Box::new(Discovery { case: case.clone(), fingerprint, finding, outcome })),
+            None if seen => Verdict::Known,
+            None => Verdict::Nothing,
+        }
+    }
+
+    /// Runs a case; nothing is counted.
+    pub fn outcome(&mut self, case: &Case) -> Outcome {
+        self.options.family = case.family;
+        self.options.seed = case.seed;
+        match self.options_clock() {
+            Clock::Virtual => session::run_script(&mut *self.target, &case.script, &self.options),
+            Clock::Real => session::run_script(&mut *self.target, &hurried(&case.script), &self.options),
+        }
+    }
+
+    /// The smallest case with the same fingerprint that can be found in a bounded number of runs.
+    pub fn minimised(&mut self, discovery: &Discovery) -> Minimised {
+        let fingerprint = discovery.fingerprint.clone();
+        minimise(&discovery.case, |case| faults(&self.outcome(case)).iter().any(|(f, _)| *f == fingerprint))
+    }
+
+    /// A discovery as a person reads it: rule, ladder, script. It is minimised first.
+    pub fn told(&mut self, discovery: &Discovery) -> String {
+        let minimised = self.minimised(discovery);
+        let outcome = self.outcome(&minimised.case);
+        let found = faults(&outcome).into_iter().find(|(f, _)| *f == discovery.fingerprint);
+        let finding = found.and_then(|(_, finding)| finding);
+        report::told(self.target.capabilities(), &minimised, &discovery.fingerprint, finding, &outcome)
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn options_clock(&self) -> Clock {
+        self.target.capabilities().clock
+    }
+
+    /// Whether it is known, at whichever vector: a fuzzer's scripts have no names.
+    fn expects(&self, case: &Case, outcome: &Outcome, finding: Option<&Finding>) -> bool {
+        let version = &self.target.capabilities().version;
+        self.expectations.entries.iter().any(|e| {
+            e.holds_for(&e.vector, case.family, version)
+                && match finding {
+                    Some(finding) => e.is(finding),
+                    None => e.rule.strip_prefix("class:") == Some(outcome.class.name()),
+                }
+        })
+    }
+}
+
+/// What a run gave that counts as a failure, each with its fingerprint: broken rules in the order in which they showed, then the stack's death.
+fn faults(outcome: &Outcome) -> Vec<(String, Option<&Finding>)> {
+    let mut faults: Vec<(String, Option<&Finding>)> =
+        outcome.findings.iter().filter(|f| f.class == Class::Violates).map(|f| (f.fingerprint(), Some(f))).collect();
+    if matches!(outcome.class, Class::Crash | Class::Hang | Class::Flood) {
+        faults.push((format!("class:{} {}", outcome.class, place(outcome)), None));
+    }
+    faults
+}
+
+/// Where a stack died, as far as its last words tell: a panic's text begins with its place.
+fn place(outcome: &Outcome) -> &str {
+    let words = outcome.reason.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+    words.strip_prefix("panicked at ").map_or("", |place| place.trim_end_matches(':'))
+}
+
+/// The script with no wait that a real clock would make long.
+fn hurried(script: &Script) -> Script {
+    let mut script = script.clone();
+    for step in &mut script.steps {
+        step.after = step.after.min(LONGEST_REAL_WAIT);
+    }
+    script
+}
+
+impl Tally {
+    fn count(&mut self, case: &Case, outcome: &Outcome) {
+        self.cases += 1;
+        self.steps += u64::try_from(case.script.steps.len()).unwrap_or(0);
+        self.judged += outcome.stats.judged;
+        self.unjudged += outcome.stats.unjudged;
+        self.most_hypotheses = self.most_hypotheses.max(outcome.stats.most_hypotheses);
+        match outcome.class {
+            Class::Unsupported => self.unsupported += 1,
+            Class::Inconclusive => {
+                let why = outcome.reason.clone().unwrap_or_default();
+                *self.why_unjudged.entry(why).or_insert(0) += 1;
+            }
+            _ => {}
+        }
+    }
+
+    /// Unjudged segments in a million.
+    #[must_use]
+    pub fn unjudged_in_a_million(&self) -> u64 {
+        (self.unjudged * 1_000_000).checked_div(self.judged + self.unjudged).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ten_thousandths = self.unjudged_in_a_million().div_ceil(100);
+        write!(
+            f,
+            "{} cases, {} steps, {} segments judged, {} not ({}.{:02} %), {} cases with calls that the target lacks",
+            self.cases,
+            self.steps,
+            self.judged,
+            self.unjudged,
+            ten_thousandths / 100,
+            ten_thousandths % 100,
+            self.unsupported
+        )?;
+        for (why, cases) in &self.why_unjudged {
+            write!(f, "\n  not judged in {cases} cases: {why}")?;
+        }
+        for (fingerprint, cases) in &self.findings {
+            write!(f, "\n  {fingerprint} in {cases} cases")?;
+        }
+        Ok(())
+    }
+}
+
+/// How long a run goes on behind its last step where nothing is owed: past the longest delay of an ACK.
+const TAIL: Micros = 600_000;
+/// How long it goes on where something is owed: past a few retransmissions.
+const LONGEST_TAIL: Micros = 20_000_000;
+/// The longest wait of a step on a real clock.
+const LONGEST_REAL_WAIT: Micros = 2_000;

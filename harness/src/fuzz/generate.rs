@@ -1,0 +1,191 @@
+//! Random scripts from the vectors: what a byte fuzzer does to octets, done to steps.
+
+use tcp_reference::segment::{Flags, TcpOption};
+use tcp_vectors::bytes;
+use tcp_vectors::model::{Base, CallStep, Num, Oddity, Payload, Script, SegmentSpec, Step, StepKind, VectorCall};
+
+use super::{Case, Random, seeds};
+
+/// Gives one case after another; the same seed gives the same cases.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    scripts: Vec<Script>,
+    random: Random,
+}
+
+impl Generator {
+    /// The cases of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Generator {
+        Generator { scripts: seeds().into_iter().map(|s| s.script).collect(), random: Random::new(seed) }
+    }
+
+    /// The next case: a vector's stimuli, changed in a few places.
+    pub fn case(&mut self) -> Case {
+        let mut steps = self.some_steps();
+        for _ in 0..1 + self.random.below(MOST_CHANGES) {
+            self.change(&mut steps);
+        }
+        steps.truncate(bytes::MAX_STEPS);
+        let manner = self.random.below(4);
+        Case::new(Script { steps }, manner)
+    }
+
+    fn some_steps(&mut self) -> Vec<Step> {
+        self.random.pick(&self.scripts).map(|s| s.steps.clone()).unwrap_or_default()
+    }
+
+    fn change(&mut self, steps: &mut Vec<Step>) {
+        let at = self.random.below(steps.len());
+        match self.random.below(16) {
+            0 if !steps.is_empty() => {
+                steps.remove(at);
+            }
+            1..=2 if !steps.is_empty() => {
+                let step = steps[at].clone();
+                steps.insert(at, step);
+            }
+            3 if at + 1 < steps.len() => steps.swap(at, at + 1),
+            4 => {
+                // The head of this one, the tail of another.
+                let other = self.some_steps();
+                let from = self.random.below(other.len());
+                steps.truncate(at + 1);
+                steps.extend(other.into_iter().skip(from));
+            }
+            5..=7 => {
+                let other = self.some_steps();
+                if let Some(step) = self.random.pick(&other) {
+                    steps.insert((at + 1).min(steps.len()), step.clone());
+                }
+            }
+            8 => {
+                let octets: Vec<u8> = (0..24).map(|_| self.random.number().to_le_bytes()[0]).collect();
+                let made = bytes::decode(&[&[1], octets.as_slice()].concat());
+                steps.splice((at + 1).min(steps.len())..(at + 1).min(steps.len()), made.steps);
+            }
+            _ => {
+                if let Some(step) = steps.get_mut(at) {
+                    self.nudge(step);
+                }
+            }
+        }
+    }
+
+    fn nudge(&mut self, step: &mut Step) {
+        if self.random.one_in(5) {
+            step.after = self.random.pick(&TIMES).copied().unwrap_or(0);
+            return;
+        }
+        match &mut step.kind {
+            StepKind::Inject(spec) => self.nudge_segment(spec),
+            StepKind::Call(call) => self.nudge_call(call),
+            StepKind::Wait | StepKind::Expect(_) | StepKind::AssertState(_) => {
+                step.after = self.random.pick(&TIMES).copied().unwrap_or(0);
+            }
+        }
+    }
+
+    fn nudge_segment(&mut self, spec: &mut SegmentSpec) {
+        match self.random.below(12) {
+            0..=1 => self.nudge_number(&mut spec.seq),
+            2..=3 => {
+                let mut ack = spec.ack.unwrap_or(Num { base: Base::SndNxt, offset: 0 });
+                self.nudge_number(&mut ack);
+                spec.ack = Some(ack);
+            }
+            4..=5 => {
+                spec.flags = Flags(spec.flags.0 ^ (1 << self.random.below(6)));
+                // As it is decoded: with ACK there is a number.
+                if spec.flags.has(Flags::ACK) && spec.ack.is_none() {
+                    spec.ack = Some(Num { base: Base::SndNxt, offset: 0 });
+                }
+            }
+            6 => spec.flags = self.random.pick(&FLAGS).copied().unwrap_or_default(),
+            7 => spec.window = self.random.pick(&WINDOWS).copied().unwrap_or(0),
+            8 => spec.payload = Payload::Pattern(self.random.pick(&LENGTHS).copied().unwrap_or(0)),
+            9 => match self.random.below(3) {
+                0 => spec.joined = !spec.joined,
+                1 => spec.flow = u8::try_from(self.random.below(3)).unwrap_or(0),
+                _ => spec.urgent = self.random.pick(&LENGTHS).copied().unwrap_or(0),
+            },
+            10 => spec.options = self.random.pick(&options()).cloned().unwrap_or_default(),
+            _ => spec.oddity = self.random.pick(&ODDITIES).copied().flatten(),
+        }
+    }
+
+    fn nudge_number(&mut self, num: &mut Num) {
+        match self.random.below(4) {
+            0 => num.base = self.random.pick(&BASES).copied().unwrap_or(num.base),
+            1 => num.offset = self.random.pick(&OFFSETS).copied().unwrap_or(0),
+            _ => num.offset = num.offset.wrapping_add(self.random.pick(&OFFSETS).copied().unwrap_or(0)),
+        }
+    }
+
+    fn nudge_call(&mut self, step: &mut CallStep) {
+        let length = self.random.pick(&LENGTHS).copied().unwrap_or(0);
+        match &mut step.call {
+            VectorCall::Write(_, data) | VectorCall::SendUrgent(_, data) => *data = Payload::Pattern(length),
+            VectorCall::Read(_, max) => *max = u32::from(length),
+            VectorCall::Shutdown(socket, _) | VectorCall::Accept(socket) => step.call = VectorCall::Close(*socket),
+            VectorCall::Close(socket) => step.call = VectorCall::LingerZero(*socket),
+            VectorCall::Listen(_, backlog) => *backlog = length % 4,
+            VectorCall::Socket
+            | VectorCall::Bind(_)
+            | VectorCall::Connect(_)
+            | VectorCall::LingerZero(_)
+            | VectorCall::Set(..)
+            | VectorCall::Ignored(_) => {}
+        }
+    }
+}
+
+/// Changes in one case at most.
+const MOST_CHANGES: usize = 6;
+
+/// Times that matter to some timer, microseconds.
+const TIMES: [u64; 14] =
+    [0, 1, 1_000, 50_000, 200_000, 400_000, 499_000, 600_000, 1_000_000, 1_100_000, 3_000_000, 10_000_000, 61_000_000, 250_000_000];
+
+/// Offsets that matter to some comparison.
+const OFFSETS: [i32; 18] = [0, 1, -1, 2, -2, 10, -10, 100, -100, 536, 1460, -1460, 65_534, 65_535, 65_536, -65_535, i32::MAX, i32::MIN];
+
+const BASES: [Base; 8] = [Base::PeerNxt, Base::RcvNxt, Base::RcvRight, Base::Irs, Base::Zero, Base::Iss, Base::SndUna, Base::SndNxt];
+
+const WINDOWS: [u16; 8] = [0, 1, 100, 535, 536, 1460, 10_000, 65_535];
+
+const LENGTHS: [u16; 9] = [0, 1, 2, 10, 100, 536, 1000, 1460, 2000];
+
+const FLAGS: [Flags; 10] =
+    [Flags(0x10), Flags(0x18), Flags(0x11), Flags(0x02), Flags(0x12), Flags(0x04), Flags(0x14), Flags(0x01), Flags(0x00), Flags(0x30)];
+
+const ODDITIES: [Option<Oddity>; 6] =
+    [None, None, Some(Oddity::BadChecksum), Some(Oddity::DataOffset(4)), Some(Oddity::Truncated(10)), Some(Oddity::Reserved(5))];
+
+fn options() -> [Vec<TcpOption>; 6] {
+    [
+        Vec::new(),
+        vec![TcpOption::Mss(1460)],
+        vec![TcpOption::Mss(100)],
+        vec![TcpOption::Mss(1460), TcpOption::Nop, TcpOption::WindowScale(3)],
+        vec![TcpOption::Nop, TcpOption::Nop, TcpOption::Timestamps { val: 100, ecr: 0 }],
+        vec![TcpOption::Other { kind: 253, data: vec![1, 2] }],
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Generator;
+    use crate::fuzz::Case;
+
+    #[test]
+    fn a_seed_gives_the_same_cases_and_each_survives_as_octets() {
+        let (mut a, mut b) = (Generator::new(1), Generator::new(1));
+        for _ in 0..500 {
+            let case = a.case();
+            assert_eq!(case, b.case());
+            let again = Case::decode(&case.encode());
+            assert_eq!(Case::decode(&again.encode()), again);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The fuzzer's engine, which the fuzz target, the tests and the benches share.
+//!
+//! ```text
+//! octets ────► Case ─► session (target under the oracle) ─► Outcome ─► known? ─► Verdict
+//! Generator ───►│                                                                  │
+//!               └◄──────────────────────── minimise ◄──────────────── New ◄────────┘
+//! ```
+
+mod campaign;
+mod case;
+mod counters;
+mod engine;
+mod generate;
+mod minimise;
+mod random;
+mod report;
+mod seeds;
+
+pub use campaign::Campaign;
+pub use case::Case;
+pub use counters::{COUNTERS, count};
+pub use engine::{Discovery, Fuzzer, Known, Tally, Verdict};
+pub use generate::Generator;
+pub use minimise::{Minimised, minimise};
+pub use random::Random;
+pub use seeds::{Seed, seeds};
