@@ -1,0 +1,215 @@
+//! The freedoms that a right stack has: why a perturbation can be accepted.
+
+use tcp_reference::api::Micros;
+use tcp_reference::oracle::Licence;
+use tcp_reference::profile::{Profile, SECOND};
+use tcp_reference::segment::{Flags, Segment, Tuple};
+use tcp_reference::seq::Seq;
+use tcp_reference::trace::{Arrival, Event, Trace, What};
+
+use crate::kinds::{self, Kind};
+
+/// What lets a right stack do the perturbed thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub(crate) enum Freedom {
+    /// PSH: MUST-61 binds only the last segment of what is queued, and MAY-15 lets the user push anything.
+    Push,
+    /// "MAY-8", section 3.8.6: the receiver chooses its window; only a right edge that moves left is asked not to be (SHLD-14). A scaled
+    /// window is rounded (RFC 7323 section 2.3).
+    WindowChoice,
+    /// Section 3.5.2 writes `<CTL=RST>`: the window of a reset means nothing.
+    WindowOfReset,
+    /// The oracle's licence says that a MAY permitted the segment: nothing asked for it, so it may be missing or late.
+    NotOwed,
+    /// MUST-40: an ACK may wait 0.5 s, and a later segment of the stack carried as much by then.
+    AckCarriedLater,
+    /// RFC 6298: "any value" above is allowed for the RTO, so one retransmission less is a longer time-out.
+    LongerRto,
+    /// The trace ends before what is missing would have been overdue.
+    TraceEnds,
+    /// SHLD-7 and RFC 5681: text, and the FIN behind it, may wait while older text is not acknowledged (Nagle, congestion window).
+    WaitsForAck,
+    /// Each arriving segment may draw one ACK: more have arrived than were answered.
+    OneAckEach,
+    /// Section 3.8.1: text may be packetised anew when it is sent again: with the FIN behind it or without it.
+    Repacketised,
+    /// RFC 8985 and RFC 5681: a probe or a retransmission before the RTO, on signs of loss or at the tail.
+    LossProbe,
+    /// Section 3.10.5 and deployed stacks: the reset of an abort carries ACK or not ("once established always sent").
+    AckOnAbort,
+}
+
+/// What is known of the perturbed segment.
+pub(crate) struct Place<'a> {
+    pub(crate) trace: &'a Trace,
+    pub(crate) event: usize,
+    pub(crate) profile: &'a Profile,
+    pub(crate) licence: Option<Licence>,
+}
+
+impl Place<'_> {
+    /// The freedom that explains why this perturbation may be accepted.
+    pub(crate) fn freedom(&self, kind: Kind) -> Option<Freedom> {
+        let (tuple, segment) = self.emitted(self.event)?;
+        let optional = self.licence.is_some_and(|l| !l.demanded);
+        match kind {
+            Kind::FlipPsh => Some(Freedom::Push),
+            Kind::WindowZero | Kind::WindowLess | Kind::WindowHalf => {
+                if segment.is_rst() {
+                    return Some(Freedom::WindowOfReset);
+                }
+                let window = match kind {
+                    Kind::WindowZero => 0,
+                    Kind::WindowLess => segment.window.saturating_sub(1),
+                    _ => segment.window / 2,
+                };
+                self.not_shrunk(tuple, segment, window).then_some(Freedom::WindowChoice)
+            }
+            Kind::Dropped if optional => Some(Freedom::NotOwed),
+            Kind::Dropped => self.missing(tuple, segment),
+            Kind::Delayed if optional => Some(Freedom::NotOwed),
+            Kind::Delayed => self.late(tuple, segment),
+            Kind::Doubled => {
+                let bare = segment.is_ack() && segment.is_empty() && !segment.is_rst();
+                (bare && self.arrivals_since_last_ack(tuple) > 1).then_some(Freedom::OneAckEach)
+            }
+            Kind::FlipFin => {
+                let fin = self.fin_place(tuple)?;
+                let at_the_end = segment.text_end() == fin && !segment.payload.is_empty();
+                (at_the_end && kinds::is_again(self.trace, self.event)).then_some(Freedom::Repacketised)
+            }
+            Kind::FlipAck if segment.is_rst() && self.is_abort() => Some(Freedom::AckOnAbort),
+            Kind::Early => {
+                let tail = self.profile.rto_min < SECOND;
+                tail.then_some(Freedom::LossProbe)
+            }
+            Kind::FlipSyn
+            | Kind::FlipRst
+            | Kind::FlipAck
+            | Kind::FlipUrg
+            | Kind::FlipEce
+            | Kind::FlipCwr
+            | Kind::SeqUp
+            | Kind::SeqDown
+            | Kind::AckUp
+            | Kind::AckDown
+            | Kind::Payload => None,
+        }
+    }
+
+    fn emitted(&self, event: usize) -> Option<(Tuple, &Segment)> {
+        match &self.trace.events.get(event)?.what {
+            What::Emit { tuple, segment, .. } => Some((*tuple, segment)),
+            _ => None,
+        }
+    }
+
+    fn at(&self) -> Micros {
+        self.trace.events[self.event].at
+    }
+
+    fn end(&self) -> Micros {
+        self.trace.events.last().map_or(0, |e| e.at)
+    }
+
+    fn is_abort(&self) -> bool {
+        self.licence.is_some_and(|l| l.rule.0.contains("ABORT"))
+    }
+
+    /// Whether the right edge stays where the stack's last segments have put it.
+    fn not_shrunk(&self, tuple: Tuple, segment: &Segment, window: u16) -> bool {
+        let shift = self.own_shift(tuple);
+        let edge = |s: &Segment, w: u16| s.ack + (u32::from(w) << if s.is_syn() { 0 } else { shift });
+        let before = self.emissions(tuple, ..self.event).filter(|s| s.is_ack() && !s.is_rst()).map(|s| edge(s, s.window));
+        let highest = before.reduce(Seq::max);
+        highest.is_none_or(|h| h.le(edge(segment, window) + ((1 << shift) - 1)))
+    }
+
+    /// The shift of the windows that the stack sends, where both SYNs offered one.
+    fn own_shift(&self, tuple: Tuple) -> u8 {
+        let own = self.emissions(tuple, ..self.trace.events.len()).find_map(Segment::window_scale);
+        let peer = self.trace.events.iter().find_map(|e| match &e.what {
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && s.is_syn() => s.window_scale(),
+            _ => None,
+        });
+        own.filter(|_| peer.is_some()).unwrap_or(0).min(14)
+    }
+
+    fn emissions(&self, tuple: Tuple, range: std::ops::RangeTo<usize>) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.trace.events[range].iter().filter_map(move |e| match &e.what {
+            What::Emit { tuple: t, segment, .. } if *t == tuple => Some(segment),
+            _ => None,
+        })
+    }
+
+    fn later(&self, tuple: Tuple) -> impl Iterator<Item = (&Event, &Segment)> {
+        self.trace.events[self.event + 1..].iter().filter_map(move |e| match &e.what {
+            What::Emit { tuple: t, segment, .. } if *t == tuple => Some((e, segment)),
+            _ => None,
+        })
+    }
+
+    /// Why the segment may be missing altogether.
+    fn missing(&self, tuple: Tuple, segment: &Segment) -> Option<Freedom> {
+        if kinds::is_again(self.trace, self.event) {
+            if self.later(tuple).any(|(_, s)| s.seq.le(segment.seq) && s.end().gt(segment.seq)) {
+                return Some(Freedom::LongerRto);
+            }
+            return (self.end() < self.at() + self.profile.rto_max).then_some(Freedom::TraceEnds);
+        }
+        if self.ack_carried(tuple, segment) {
+            return Some(Freedom::AckCarriedLater);
+        }
+        let wait = if segment.is_empty() { self.profile.ack_delay.max(self.profile.reply) } else { SECOND };
+        let untouched = self.trace.events[self.event + 1..].iter().all(|e| !matches!(e.what, What::Arrive { .. } | What::Call { .. }));
+        (untouched && self.end() < self.at() + wait).then_some(Freedom::TraceEnds)
+    }
+
+    /// Why the segment may come past its deadline.
+    fn late(&self, tuple: Tuple, segment: &Segment) -> Option<Freedom> {
+        let by = self.at() + kinds::delay(self.trace, self.event, self.profile);
+        if kinds::is_again(self.trace, self.event) {
+            return Some(if by > self.end() { Freedom::TraceEnds } else { Freedom::LongerRto });
+        }
+        if self.ack_carried(tuple, segment) {
+            return Some(Freedom::AckCarriedLater);
+        }
+        (!segment.is_empty() && self.in_flight(tuple, segment)).then_some(Freedom::WaitsForAck)
+    }
+
+    /// A later segment within the ACK's deadline carries what a pure ACK carried, and the ACK was not owed to this arrival by itself.
+    fn ack_carried(&self, tuple: Tuple, segment: &Segment) -> bool {
+        let by_itself = ["seq-unacceptable", "ack-future", "rst-in-window", "/syn", "5961", "unacceptable"];
+        let delayable =
+            self.licence.is_some_and(|l| !by_itself.iter().any(|w| l.rule.0.contains(w)) || l.rule.0.contains("SYN-SENT/syn-ack"));
+        let until = self.at() + self.profile.ack_delay;
+        let carries = |(e, s): (&Event, &Segment)| e.at <= until && s.is_ack() && !s.is_rst() && s.ack.ge(segment.ack);
+        delayable && segment.is_empty() && segment.is_ack() && !segment.is_rst() && self.later(tuple).any(carries)
+    }
+
+    /// Whether text before this segment's is not acknowledged.
+    fn in_flight(&self, tuple: Tuple, segment: &Segment) -> bool {
+        let acked = self.trace.events[..self.event].iter().filter_map(|e| match &e.what {
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && s.is_ack() => Some(s.ack),
+            _ => None,
+        });
+        let acked = acked.reduce(Seq::max);
+        acked.is_some_and(|a| a.lt(segment.seq))
+    }
+
+    fn arrivals_since_last_ack(&self, tuple: Tuple) -> usize {
+        let mut count = 0;
+        for e in self.trace.events[..self.event].iter().rev() {
+            match &e.what {
+                What::Emit { tuple: t, segment, .. } if *t == tuple && segment.is_ack() => break,
+                What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && !s.is_empty() => count += 1,
+                _ => {}
+            }
+        }
+        count
+    }
+
+    fn fin_place(&self, tuple: Tuple) -> Option<Seq> {
+        self.emissions(tuple, ..self.trace.events.len()).find(|s| s.is_fin() && !s.flags.has(Flags::RST)).map(Segment::text_end)
+    }
+}
