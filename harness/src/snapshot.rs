@@ -22,7 +22,7 @@ pub fn text(vector: &Vector, outcome: &Outcome, clock: Clock) -> String {
         Clock::Real => Detail::Settled { windows: false },
     };
     let mut said: Option<String> = None;
-    for line in lines(&outcome.trace, &outcome.flows, detail, &[]) {
+    for line in lines(outcome, detail, &[]) {
         let row = row(&line);
         match clock {
             Clock::Virtual => {

@@ -117,6 +117,7 @@ fn json_has_the_fixed_shape() {
 fn usage_is_2() {
     check(&["--family", "5"], 2, "an IP version is 4 or 6");
     check(&["--target", "smoltpc"], 2, "is it \"smoltcp\"?");
+    check(&["--target", "mutant:no-such"], 2, "harness list --mutants");
     check(&["--jobs", "0"], 2, "--jobs");
     check(&["--level", "maybe"], 2, "possible values: must, should, may");
     check(&["--timeout", "x"], 2, "--timeout");
@@ -187,6 +188,9 @@ fn lists_shows_and_explains() {
     let text = out(&check(&["list", "handshake"], 0, ""));
     assert!(text.lines().all(|l| l.starts_with("handshake/")) && text.contains("handshake/passive-open "), "{text}");
     assert!(out(&check(&["list", "--rule", "RFC9293:MUST-13"], 0, "")).contains("timewait/"));
+
+    let mutants = out(&check(&["list", "--mutants"], 0, ""));
+    assert!(mutants.lines().count() >= 40 && mutants.contains("RFC9293:"), "{mutants}");
 
     let shown = out(&check(&["show", "handshake/passive-open"], 0, ""));
     assert!(shown.starts_with("//@ title: a passive open"), "{shown}");

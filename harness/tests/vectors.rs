@@ -20,7 +20,7 @@ use tcp_harness::targets::{TargetOptions, open};
 use tcp_reference::api::Family;
 use tcp_reference::finding::Class;
 
-const TARGETS: [&str; 2] = ["smoltcp", "linux-kernel"];
+const TARGETS: [&str; 3] = ["smoltcp", "reference", "linux-kernel"];
 
 fn main() {
     // Before there is a second thread, as in the command.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tcp_reference::finding::Class;
+use tcp_reference::stack::MUTANTS;
 use tcp_vectors::parse;
 
 use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, print};
@@ -77,15 +78,8 @@ pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
 }
 
 fn all(items: &[Item], args: &RunArgs) -> u8 {
-    let name = args.target.split(':').next().unwrap_or_default();
-    if !known().iter().any(|t| t.name == args.target || t.name == name) {
-        let names: Vec<&str> = known().iter().map(|t| t.name).collect();
-        complain(&format!(
-            "harness: no target is called {:?}{}; there are: {}\n",
-            args.target,
-            did_you_mean(&args.target, names.iter().copied()),
-            names.join(", ")
-        ));
+    if let Err(why) = known_target(&args.target) {
+        complain(&why);
         return USAGE;
     }
     let expectations = match expectations(args) {
@@ -102,6 +96,25 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         }
         Err(error) => unavailable(&error, args),
     }
+}
+
+/// Whether there is a target of this name; what to say where there is none.
+fn known_target(wanted: &str) -> Result<(), String> {
+    if let Some(name) = wanted.strip_prefix("mutant:") {
+        let near = did_you_mean(name, MUTANTS.iter().map(|m| m.name));
+        let there_is = MUTANTS.iter().any(|m| m.name == name);
+        return if there_is {
+            Ok(())
+        } else {
+            Err(format!("harness: no mutant is called {name:?}{near}; `harness list --mutants` lists them\n"))
+        };
+    }
+    let names: Vec<&str> = known().iter().map(|t| t.name).collect();
+    if names.contains(&wanted) {
+        return Ok(());
+    }
+    let near = did_you_mean(wanted, names.iter().copied());
+    Err(format!("harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME\n", names.join(", ")))
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use tcp_reference::stack::MUTANTS;
 use tcp_vectors::golden;
 use tcp_vectors::model::{Base, Num, Step, StepKind, Vector};
 use tcp_vectors::print as vector_print;
@@ -17,8 +18,8 @@ use crate::targets::{TargetOptions, open};
 /// Lists vectors: id and title.
 pub(super) fn list(args: &ListArgs) -> u8 {
     if args.mutants {
-        complain("harness: this build has no mutants\n");
-        return NOTHING;
+        print(&mutants());
+        return OK;
     }
     let vectors = match select::all() {
         Ok(vectors) => vectors,
@@ -40,6 +41,17 @@ pub(super) fn list(args: &ListArgs) -> u8 {
         return NOTHING;
     }
     OK
+}
+
+/// Each mutant with the rules that it breaks.
+fn mutants() -> String {
+    let width = MUTANTS.iter().map(|m| m.name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for mutant in MUTANTS {
+        let breaks: Vec<&str> = mutant.breaks.iter().map(|r| r.0).collect();
+        let _ = writeln!(text, "{:<width$}  {}", mutant.name, breaks.join(" "));
+    }
+    text
 }
 
 /// Prints a vector as text.

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use tcp_reference::api::{Call, CallError, CallResult, Micros};
 use tcp_reference::segment::{Segment, TcpOption, Tuple};
-use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Malformed, Trace, What};
 
 use super::words;
-use crate::session::Flow;
+use crate::session::{Flow, Outcome, View};
+
+/// What is known of each connection so far.
+type Known = HashMap<Tuple, View>;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,14 +54,15 @@ pub enum Detail {
 
 /// The trace's segments and calls. Calls that ask for the state are left out, but for those that `shown` names; so are tries of one call that would block.
 #[must_use]
-pub fn lines(trace: &Trace, flows: &[Flow], detail: Detail, shown: &[usize]) -> Vec<Line> {
-    let mut bases: HashMap<Tuple, (Option<Seq>, Option<Seq>)> = flows.iter().map(|f| (f.tuple, (None, Some(f.view.irs())))).collect();
+pub fn lines(outcome: &Outcome, detail: Detail, shown: &[usize]) -> Vec<Line> {
+    let Outcome { trace, flows, edges, .. } = outcome;
+    let mut known: Known = flows.iter().map(|f| (f.tuple, View::new(f.view.irs()))).collect();
     let mut lines = Vec::new();
     for (event, e) in trace.events.iter().enumerate() {
         let (tuple, what) = match &e.what {
-            What::Arrive { tuple, arrival } => (Some(*tuple), arrived(&mut bases, *tuple, arrival)),
+            What::Arrive { tuple, arrival } => (Some(*tuple), arrived(&mut known, *tuple, arrival, edges.get(&event).copied(), detail)),
             What::Emit { tuple, segment, defects } => {
-                let text = sent(&mut bases, *tuple, segment, detail);
+                let text = sent(&mut known, *tuple, segment, detail);
                 let text = if defects.is_empty() { text } else { format!("{text} {defects:?}") };
                 (Some(*tuple), Told::Sent(text))
             }
@@ -93,12 +96,20 @@ fn odd(ip: IpAddr) -> Option<&'static str> {
     names.into_iter().find_map(|(is, name)| is.then_some(name))
 }
 
-fn arrived(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, arrival: &Arrival) -> Told {
+fn arrived(known: &mut Known, tuple: Tuple, arrival: &Arrival, edge: Option<i32>, detail: Detail) -> Told {
     match arrival {
         Arrival::Segment(segment) => {
-            let irs = bases.get(&tuple).and_then(|b| b.1).or_else(|| segment.is_syn().then_some(segment.seq));
-            let entry = bases.entry(tuple).or_insert((None, irs));
-            Told::Arrived(words::segment(segment, entry.1, entry.0))
+            if segment.is_syn() {
+                known.entry(tuple).or_insert_with(|| View::new(segment.seq));
+            }
+            let Some(view) = known.get_mut(&tuple) else { return Told::Arrived(words::segment(segment, None, None)) };
+            let text = match edge.filter(|_| detail == Detail::Settled { windows: false }) {
+                // Where the edge lies depends on IP version and memory.
+                Some(distance) => words::segment_at_edge(segment, distance, view.iss()),
+                None => words::segment(segment, Some(view.irs()), view.iss()),
+            };
+            view.sent(segment);
+            Told::Arrived(text)
         }
         Arrival::Discarded(reason) => Told::Arrived(
             match reason {
@@ -112,15 +123,17 @@ fn arrived(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple,
     }
 }
 
-fn sent(bases: &mut HashMap<Tuple, (Option<Seq>, Option<Seq>)>, tuple: Tuple, segment: &Segment, detail: Detail) -> String {
-    let entry = bases.entry(tuple).or_insert((None, None));
-    if segment.is_syn() {
-        entry.0 = Some(segment.seq);
+fn sent(known: &mut Known, tuple: Tuple, segment: &Segment, detail: Detail) -> String {
+    let mut view = known.get(&tuple).cloned();
+    if let Some(view) = &mut view {
+        view.received(segment);
+        known.insert(tuple, view.clone());
     }
+    let (iss, irs) = (view.as_ref().and_then(View::iss), view.as_ref().map(View::irs));
     let Detail::Settled { windows } = detail else {
-        return words::segment(segment, entry.0, entry.1);
+        return words::segment(segment, iss, irs);
     };
-    let mut text = words::numbers(segment, entry.0, entry.1);
+    let mut text = words::numbers(segment, iss, irs);
     if (windows || segment.window == 0) && !segment.is_rst() {
         text += &format!(" win {}", segment.window);
     }

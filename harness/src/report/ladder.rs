@@ -8,7 +8,7 @@ use crate::session::Outcome;
 /// The exchange, the peer to the left and the stack to the right, with these events marked.
 #[must_use]
 pub fn ladder(outcome: &Outcome, marked: &[usize]) -> String {
-    let lines = lines(&outcome.trace, &outcome.flows, Detail::Whole, marked);
+    let lines = lines(outcome, Detail::Whole, marked);
     let mut text = format!("  {:>11}   {:<46}   {}\n", "seconds", "peer", "stack under test");
     let skip = lines.len().saturating_sub(MOST_LINES);
     // What led to the first mark is worth more than what came long after it.

@@ -20,6 +20,14 @@ pub fn segment(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) 
     text
 }
 
+/// A segment to the stack whose SEG.SEQ was written by its distance from the right edge.
+#[must_use]
+pub fn segment_at_edge(segment: &Segment, distance: i32, ack_base: Option<Seq>) -> String {
+    let plain = self::segment(segment, None, ack_base);
+    let rest = plain.split_once(')').map_or("", |(_, rest)| rest);
+    format!("{} {{rcv_right{distance:+}}}({}){rest}", segment.flags, segment.payload.len())
+}
+
 /// Flags and numbers alone.
 #[must_use]
 pub fn numbers(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) -> String {

@@ -44,6 +44,8 @@ pub(super) struct Session<'a> {
     pub(super) rule: Option<RuleId>,
     /// The views by which steps' numbers were resolved; steps without a line leave none.
     pub(super) views: Vec<Resolved>,
+    /// See [`Outcome::edges`].
+    pub(super) edges: HashMap<usize, i32>,
     pub(super) clock: Clock,
     addresses: (IpAddr, IpAddr),
     /// How many connects the steps hold: flows below it are theirs.
@@ -91,6 +93,7 @@ impl<'a> Session<'a> {
             own: Vec::new(),
             rule,
             views: Vec::new(),
+            edges: HashMap::new(),
             clock,
             addresses,
             active: u8::try_from(connects).unwrap_or(u8::MAX),
@@ -353,6 +356,7 @@ impl<'a> Session<'a> {
             reason,
             flows: self.flows,
             views: self.views,
+            edges: self.edges,
             now: self.now,
             took: self.started.elapsed(),
         }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tcp_reference::segment::{Segment, Tuple};
 use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
-use tcp_vectors::model::{OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
+use tcp_vectors::model::{Base, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
 
 use super::Stop;
 use super::drive::Session;
@@ -39,6 +39,9 @@ impl Session<'_> {
         let (view, mut tuple) = (self.flows[flow].view.clone(), self.flows[flow].tuple);
         self.keep_view(line, spec.flow, &view);
         let seq = view.resolve(spec.seq);
+        if spec.seq.base == Base::RcvRight {
+            self.edges.insert(self.trace.events.len(), spec.seq.offset);
+        }
         let mut segment = Segment {
             seq,
             ack: spec.ack.map(|a| view.resolve(a)).unwrap_or_default(),

@@ -16,6 +16,7 @@ mod pattern;
 mod profile;
 mod view;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tcp_reference::api::{Family, Micros};
@@ -83,6 +84,8 @@ pub struct Outcome {
     pub flows: Vec<Flow>,
     /// What a peer knew of a flow when a step's numbers were resolved.
     pub views: Vec<Resolved>,
+    /// Segments to the stack whose SEG.SEQ was written by its distance from the right edge: index into the trace, and that distance.
+    pub edges: HashMap<usize, i32>,
     /// The target's clock at the end.
     pub now: Micros,
     /// How long it took on the machine's clock.

@@ -1,0 +1,198 @@
+//! The session against targets that misbehave: a dead stack has a class of its own, the run goes on, and one deviation does not hide the next.
+
+use tcp_harness::select::{self, Item};
+use tcp_harness::session::{Options, Outcome, profile_for, run_script, run_vector};
+use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
+use tcp_harness::targets::smoltcp::SmolTcp;
+use tcp_harness::wire::{self, Read};
+use tcp_reference::api::{Call, CallResult, Family, Micros};
+use tcp_reference::finding::Class;
+use tcp_reference::segment::Segment;
+
+/// smoltcp with something done to it.
+struct Bent<F> {
+    inner: SmolTcp,
+    /// Sees each reply's packets, after how many deliveries they came; may change them or end everything.
+    bend: F,
+    deliveries: usize,
+}
+
+impl<F: FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>> Target for Bent<F> {
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn reset(&mut self, seed: u64) -> Result<(), TargetError> {
+        self.deliveries = 0;
+        self.inner.reset(seed)
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Reply<CallResult>, TargetError> {
+        let mut reply = self.inner.call(call)?;
+        (self.bend)(self.deliveries, &mut reply.packets)?;
+        Ok(reply)
+    }
+
+    fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
+        self.deliveries += 1;
+        let mut reply = self.inner.deliver(datagrams)?;
+        (self.bend)(self.deliveries, &mut reply.packets)?;
+        Ok(reply)
+    }
+
+    fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
+        let mut reply = self.inner.advance(us)?;
+        (self.bend)(self.deliveries, &mut reply.packets)?;
+        Ok(reply)
+    }
+}
+
+fn vector(id: &str) -> Item {
+    let vectors = select::all().expect("the tree's vectors parse");
+    let vector = vectors.into_iter().find(|v| v.id == id).expect("the vector is there");
+    Item { vector, family: Family::V4, file: None }
+}
+
+fn run(id: &str, bend: impl FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>) -> Outcome {
+    let mut target = Bent { inner: SmolTcp::new(), bend, deliveries: 0 };
+    let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
+    run_vector(&mut target, &vector(id).vector, &options)
+}
+
+/// Changes the segments of the stack in place.
+fn change(packets: &mut [Packet], mut what: impl FnMut(&mut Segment)) {
+    for packet in packets {
+        if let Ok(Read::Tcp(mut tcp)) = wire::read(&packet.ip) {
+            what(&mut tcp.segment);
+            packet.ip = wire::build(tcp.source, tcp.destination, &tcp.segment).expect("it was built before");
+        }
+    }
+}
+
+fn rules(outcome: &Outcome) -> Vec<&'static str> {
+    outcome.findings.iter().filter(|f| f.class == Class::Violates).map(|f| f.rule.0).collect()
+}
+
+#[test]
+fn a_dead_stack_has_its_class() {
+    type End = fn(String) -> TargetError;
+    let ends: [(End, Class); 4] = [
+        (TargetError::Crash, Class::Crash),
+        (TargetError::Hang, Class::Hang),
+        (TargetError::Flood, Class::Flood),
+        (TargetError::Harness, Class::NotPerformed),
+    ];
+    for (end, class) in ends {
+        let outcome = run("handshake/passive-open", |n, _| if n == 2 { Err(end("its last words".to_owned())) } else { Ok(()) });
+        assert_eq!(outcome.class, class);
+        assert_eq!(outcome.reason.as_deref(), Some("its last words"));
+        assert!(!outcome.trace.events.is_empty(), "what came before is kept");
+    }
+}
+
+#[test]
+fn a_target_that_panics_goes_on_after_a_reset() {
+    let mut first = true;
+    let mut target = Bent {
+        inner: SmolTcp::new(),
+        bend: |_: usize, _: &mut Vec<Packet>| {
+            if std::mem::take(&mut first) { Err(TargetError::Crash("a panic".to_owned())) } else { Ok(()) }
+        },
+        deliveries: 0,
+    };
+    let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
+    let item = vector("handshake/passive-open");
+    assert_eq!(run_vector(&mut target, &item.vector, &options).class, Class::Crash);
+    assert_eq!(run_vector(&mut target, &item.vector, &options).class, Class::Conforms);
+}
+
+#[test]
+fn a_first_deviation_does_not_hide_the_second() {
+    let id = "teardown/peer-closes-first";
+    let good = run(id, |_, _| Ok(()));
+    assert_eq!(good.class, Class::Conforms, "{:?}", good.findings);
+
+    let wrong_ack = |packets: &mut Vec<Packet>| {
+        change(packets, |s| {
+            if s.is_fin() {
+                s.ack = s.ack + 5
+            }
+        })
+    };
+
+    let known = |packets: &mut Vec<Packet>| {
+        let syn = packets.iter().find(|p| matches!(wire::read(&p.ip), Ok(Read::Tcp(tcp)) if tcp.segment.is_syn())).cloned();
+        packets.extend(syn);
+    };
+    let first = run(id, |_, p| {
+        known(p);
+        Ok(())
+    });
+    let second = run(id, |_, p| {
+        wrong_ack(p);
+        Ok(())
+    });
+    let both = run(id, |_, p| {
+        known(p);
+        wrong_ack(p);
+        Ok(())
+    });
+    assert!(!rules(&first).is_empty() && !rules(&second).is_empty());
+    for rule in rules(&second) {
+        assert!(rules(&both).contains(&rule), "{rule} is hidden: {:?}", rules(&both));
+    }
+    assert!(rules(&both).len() > rules(&second).len(), "{:?}", rules(&both));
+}
+
+#[test]
+fn silence_is_judged() {
+    let outcome = run("handshake/passive-open", |_, packets| {
+        packets.clear();
+        Ok(())
+    });
+    assert_eq!(outcome.class, Class::Violates);
+    assert!(rules(&outcome).contains(&"RFC9293:3.10.7.2/LISTEN/syn"), "{:?}", rules(&outcome));
+}
+
+#[test]
+fn a_script_runs_without_assertions_and_numbers_do_not_depend_on_the_oracle() {
+    let item = vector("handshake/passive-open");
+    let script = item.vector.script();
+    let run = |seed: u64| {
+        let options = Options::new(Family::V4, seed, profile_for("smoltcp"), Clock::Virtual);
+        run_script(&mut SmolTcp::new(), &script, &options)
+    };
+    for seed in 0..16 {
+        let outcome = run(seed);
+        assert_eq!(outcome.class, Class::Conforms, "seed {seed}: {:?}", outcome.findings);
+        assert_eq!(outcome.trace, run(seed).trace, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_target_whose_timer_is_always_due_does_not_stop_the_clock() {
+    struct Busy(SmolTcp);
+    impl Target for Busy {
+        fn capabilities(&self) -> &Capabilities {
+            self.0.capabilities()
+        }
+        fn reset(&mut self, seed: u64) -> Result<(), TargetError> {
+            self.0.reset(seed)
+        }
+        fn call(&mut self, call: &Call) -> Result<Reply<CallResult>, TargetError> {
+            let reply = self.0.call(call)?;
+            Ok(Reply { next_timer: NextTimer::At(reply.now), ..reply })
+        }
+        fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
+            let reply = self.0.deliver(datagrams)?;
+            Ok(Reply { next_timer: NextTimer::At(reply.now), ..reply })
+        }
+        fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
+            let reply = self.0.advance(us)?;
+            Ok(Reply { next_timer: NextTimer::At(reply.now), ..reply })
+        }
+    }
+    let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
+    let outcome = run_vector(&mut Busy(SmolTcp::new()), &vector("handshake/passive-open").vector, &options);
+    assert_eq!(outcome.class, Class::Conforms, "{:?} {:?}", outcome.reason, outcome.findings);
+}
