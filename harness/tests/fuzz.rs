@@ -1,0 +1,181 @@
+//! The fuzzer's engine: its seeds are the vectors, the reference runs clean, every mutant is found, and every run repeats.
+//!
+//! `FUZZ_STEPS=5000000 cargo test --release -p tcp-harness --test fuzz` runs longer; `FUZZ_SEEDS=write` writes the seeds anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use tcp_harness::fuzz::{Case, Fuzzer, Generator, Known, Verdict, seeds};
+use tcp_harness::targets::reference::Reference;
+use tcp_reference::profile::MILLISECOND;
+use tcp_reference::stack::{MUTANTS, Policy};
+
+/// The seeds' directory.
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/segments")
+}
+
+/// The octets of every seed by its file's name: of a template the first cell. Neighbours run in different manners.
+fn expected_seeds() -> BTreeMap<String, Vec<u8>> {
+    let mut cells: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for (i, seed) in seeds().into_iter().enumerate() {
+        let name = seed.id.split('@').next().unwrap_or_default().replace('/', "-");
+        cells.entry(name).or_insert_with(|| Case::new(seed.script, i % 4).encode());
+    }
+    cells
+}
+
+/// Whether libFuzzer chose the name: a hash.
+fn is_the_fuzzers(name: &str) -> bool {
+    name.len() == 40 && name.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[test]
+fn the_seeds_are_the_vectors() {
+    let expected = expected_seeds();
+    let directory = corpus();
+    if env::var("FUZZ_SEEDS").is_ok_and(|v| v == "write") {
+        fs::create_dir_all(&directory).expect("the corpus can be made");
+        for entry in fs::read_dir(&directory).expect("the corpus can be read") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !is_the_fuzzers(&name) {
+                fs::remove_file(path).expect("an old seed can be removed");
+            }
+        }
+        for (name, octets) in &expected {
+            fs::write(directory.join(name), octets).expect("a seed can be written");
+        }
+    }
+    let mut wrong = Vec::new();
+    for (name, octets) in &expected {
+        if fs::read(directory.join(name)).ok().as_ref() != Some(octets) {
+            wrong.push(format!("{name} is missing or differs"));
+        }
+    }
+    for entry in fs::read_dir(&directory).expect("fuzz/corpus/segments is there") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if !is_the_fuzzers(&name) && !expected.contains_key(&name) {
+            wrong.push(format!("{name} belongs to no vector"));
+        }
+    }
+    assert!(wrong.is_empty(), "write the seeds anew with FUZZ_SEEDS=write cargo test -p tcp-harness --test fuzz:\n{}", wrong.join("\n"));
+}
+
+/// The permitted ways that a stack can take, one policy each.
+fn policies() -> Vec<(&'static str, Policy)> {
+    let base = Policy::default();
+    vec![
+        ("default", base.clone()),
+        ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
+        ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
+        ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
+        ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
+        ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
+        ("second variant", Policy { variant: 1, ..base.clone() }),
+        ("third variant", Policy { variant: 2, ..base.clone() }),
+        ("fourth variant", Policy { variant: 3, ..base.clone() }),
+        ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
+        ("small buffer", Policy { buffer: 9000, ..base.clone() }),
+        ("Nagle off", Policy { nagle: false, ..base }),
+    ]
+}
+
+/// Steps of a test: so many, or what `FUZZ_STEPS` says.
+fn steps(usual: u64) -> u64 {
+    env::var("FUZZ_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
+#[test]
+fn the_reference_runs_clean_in_every_policy() {
+    let policies = policies();
+    let each = steps(200_000) / u64::try_from(policies.len()).unwrap_or(1);
+    let mut failures = String::new();
+    let (mut judged, mut unjudged) = (0, 0);
+    for (seed, (name, policy)) in (1..).zip(policies) {
+        let target = Reference::new(policy.clone(), None);
+        let mut fuzzer = Fuzzer::with(Box::new(target), policy.profile()).knowing(Known::AfterTheFirst);
+        let mut generator = Generator::new(seed);
+        while fuzzer.tally().steps < each {
+            match fuzzer.judge(&generator.case()) {
+                Verdict::Nothing | Verdict::Known => {}
+                Verdict::New(discovery) => {
+                    let _ = writeln!(failures, "=== {name}\n{}", fuzzer.told(&discovery));
+                }
+                Verdict::NotPerformed(why) => {
+                    let _ = writeln!(failures, "=== {name}: not performed: {why}");
+                }
+            }
+        }
+        println!("{name}: {}", fuzzer.tally());
+        judged += fuzzer.tally().judged;
+        unjudged += fuzzer.tally().unjudged;
+    }
+    assert!(failures.is_empty(), "{} findings on the reference:\n{failures}", failures.matches("===").count());
+    assert!(unjudged * 1000 <= judged, "{unjudged} of {judged} segments were not judged");
+}
+
+#[test]
+fn a_seed_repeats_to_the_octet() {
+    for target in ["reference", "smoltcp"] {
+        let run = || {
+            let mut fuzzer = Fuzzer::new(target).unwrap_or_else(|e| panic!("{target}: {e:?}"));
+            let mut generator = Generator::new(5);
+            let mut traces = String::new();
+            for _ in 0..200 {
+                let outcome = fuzzer.outcome(&generator.case());
+                let _ = write!(traces, "{:?}{:?}", outcome.trace, outcome.findings);
+            }
+            traces
+        };
+        assert!(run() == run(), "{target} gave another trace for the same seed");
+    }
+}
+
+#[test]
+fn less_than_a_thousandth_of_smoltcps_segments_is_not_judged() {
+    let mut fuzzer = Fuzzer::new("smoltcp").unwrap_or_else(|e| panic!("{e:?}"));
+    let mut generator = Generator::new(1);
+    while fuzzer.tally().steps < steps(50_000) {
+        if let Verdict::NotPerformed(why) = fuzzer.judge(&generator.case()) {
+            panic!("not performed: {why}");
+        }
+    }
+    let tally = fuzzer.tally();
+    println!("{tally}");
+    assert!(tally.unjudged * 1000 <= tally.judged, "{} of {} segments were not judged", tally.unjudged, tally.judged);
+}
+
+#[test]
+fn every_mutant_is_found_from_each_seed() {
+    let mut table = String::new();
+    let mut survivors = Vec::new();
+    let policy = Policy::default();
+    for mutant in MUTANTS {
+        let mut took = Vec::new();
+        for seed in 1..=3 {
+            let mut fuzzer = Fuzzer::with(Box::new(Reference::new(policy.clone(), Some(mutant))), policy.profile());
+            let mut generator = Generator::new(seed);
+            let found = loop {
+                if fuzzer.tally().steps > MOST_STEPS {
+                    break None;
+                }
+                if let Verdict::New(discovery) = fuzzer.judge(&generator.case()) {
+                    break Some((fuzzer.tally().steps, discovery.fingerprint));
+                }
+            };
+            match found {
+                Some((steps, _)) => took.push(steps.to_string()),
+                None => survivors.push(format!("{} from seed {seed}", mutant.name)),
+            }
+        }
+        let _ = writeln!(table, "{:42} {}", mutant.name, took.join(", "));
+    }
+    println!("steps until each mutant was found from seeds 1 to 3:\n{table}");
+    assert!(survivors.is_empty(), "not found within {MOST_STEPS} steps: {}", survivors.join(", "));
+}
+
+/// Steps within which a mutant must be found.
+const MOST_STEPS: u64 = 200_000;
