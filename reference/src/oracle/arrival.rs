@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
+use crate::oracle::hypothesis::{Due, Echo, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
@@ -19,6 +19,8 @@ pub(crate) struct At<'a> {
     pub(crate) profile: &'a Profile,
     /// A listener serves the local port.
     pub(crate) listening: bool,
+    /// As many connections wait there as it was told to keep: another SYN may be dropped.
+    pub(crate) full: bool,
     pub(crate) default_mss: u16,
 }
 
@@ -38,6 +40,10 @@ impl Hypothesis {
             let mut reset = dropped.clone().gone(Ended::By(Signal::Reset));
             reset.answer(Answer::MayReset(ResetForm::answering(segment)), rules::OPTION_ILLEGAL, segment, at);
             out.extend([dropped, reset]);
+        }
+        if at.full && self.conn == Conn::Absent && segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
+            let last = Last { rule: rules::LISTEN_SYN, event: at.event, state: State::Listen, silent_at: Some(at.now) };
+            out.push(Hypothesis { last, ..self.clone() });
         }
         self.each_age(at, |h| {
             let mut outcomes = Vec::with_capacity(4);
@@ -113,6 +119,8 @@ impl Hypothesis {
         }
         let opened = matches!((&before, &self.conn), (Conn::Absent | Conn::Open(_), Conn::Open(next)) if outcome.answer == Answer::SynAck
             && before.tcb().is_none_or(|b| b.irs != next.irs));
+        // A connection that begins has no past of its own, whatever its tuple was before.
+        let before = if opened { Conn::Absent } else { before };
         if opened {
             self.begin(segment);
         }
@@ -226,6 +234,14 @@ impl Hypothesis {
             }
             Answer::SynAck => self.dues.syn = Some(reply(Level::Spec)),
         }
+        if let (Some(t), false) = (self.conn.tcb(), matches!(answer, Answer::Silence | Answer::Reset(_) | Answer::MayReset(_))) {
+            let syn_ack = answer == Answer::SynAck;
+            let seq = if syn_ack { t.iss } else { t.snd_nxt };
+            self.echoes.push(Echo { seq, ack: t.rcv_nxt, syn_ack, cause: at.event });
+            if self.echoes.len() > MOST_ECHOES {
+                self.echoes.remove(0);
+            }
+        }
         if self.clocks.full_unacked >= 2 && self.dues.ack_soon.is_none() && !segment.payload.is_empty() {
             self.dues.ack_soon = Some(due(Level::Should, at.profile.at_once, rules::EVERY_SECOND));
         }
@@ -245,6 +261,9 @@ impl Hypothesis {
         self.owed(profile).filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause)
     }
 }
+
+/// Replies remembered that may still be under way.
+const MOST_ECHOES: usize = 16;
 
 /// Whether an option has a length that its kind cannot have (RFC 9293 MUST-7).
 fn ill_formed_options(segment: &Segment) -> bool {

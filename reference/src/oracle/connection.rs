@@ -14,6 +14,7 @@ use crate::profile::Profile;
 use crate::rules;
 use crate::segment::Tuple;
 use crate::state::State;
+use crate::tcb::Conn;
 use crate::trace::{Arrival, Trace, What};
 
 /// A connection under judgement.
@@ -53,7 +54,7 @@ pub(crate) struct Entry {
 /// How an event concerns a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    Arrive { listening: bool },
+    Arrive { listening: bool, full: bool },
     Discarded(RuleId),
     Emit,
     Quiet,
@@ -104,6 +105,11 @@ impl Connection {
     /// The latest incarnation that any explanation knows.
     pub(crate) fn stream(&self) -> usize {
         self.hypotheses.iter().map(|h| h.user.stream).max().unwrap_or(0)
+    }
+
+    /// Whether it takes room in its listener's queue: half-open, or established and not accepted yet.
+    pub(crate) fn queued(&self) -> bool {
+        self.waits() && self.hypotheses.iter().any(|h| h.conn != Conn::Absent || h.user.established)
     }
 
     /// Whether its latest incarnation waits for `accept`.
@@ -200,8 +206,9 @@ impl Connection {
     ) {
         let broken = broken && h.blame.is_none();
         let event = &context.trace.events[entry.event];
-        let listening = matches!(entry.kind, Kind::Arrive { listening: true });
-        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, default_mss: context.default_mss };
+        let listening = matches!(entry.kind, Kind::Arrive { listening: true, .. });
+        let full = matches!(entry.kind, Kind::Arrive { full: true, .. });
+        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, full, default_mss: context.default_mss };
         if entry.stream < h.user.stream {
             // The socket's connection is an earlier one of this tuple: it is gone, whatever this one does.
             let alive = matches!(entry.kind, Kind::Status(state) if state != State::Closed);
@@ -229,6 +236,7 @@ impl Connection {
                 let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
                 let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
                 let mut next = h.clone();
+                next.echoes.retain(|e| e.cause > entry.settled);
                 match next.emit(&sent) {
                     Ok(l) => {
                         *licence = Some(licence.map_or(l, |m: Licence| Licence { demanded: m.demanded || l.demanded, ..m }));
@@ -323,7 +331,7 @@ impl Connection {
         for event in waiting {
             let e = &context.trace.events[event];
             let What::Arrive { arrival: Arrival::Segment(segment), .. } = &e.what else { continue };
-            let at = At { event, now: e.at, profile: context.profile, listening: true, default_mss: context.default_mss };
+            let at = At { event, now: e.at, profile: context.profile, listening: true, full: false, default_mss: context.default_mss };
             let mut next = Vec::new();
             for h in &set {
                 h.arrivals(segment, &at, &mut next);

@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
+use crate::oracle::hypothesis::{Due, Echo, Hypothesis, ResetDue};
 use crate::profile::{Profile, SECOND};
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -56,6 +56,8 @@ impl Misfit {
     }
 }
 
+/// What a stack's clock may be coarse by.
+const CLOCK: Micros = 20_000;
 /// Surprise of an owed segment with one wrong field.
 pub(crate) const GARBLED: u8 = 5;
 /// Surprise of a segment that breaks a rule of its own.
@@ -66,6 +68,35 @@ const UNCALLED: u8 = 8;
 impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        match self.emit_now(sent) {
+            Ok(licence) => {
+                let reply = |e: &Echo| e.syn_ack == sent.segment.is_syn() && e.ack == sent.segment.ack;
+                if let Some(place) = self.echoes.iter().position(reply) {
+                    self.echoes.remove(place);
+                }
+                Ok(licence)
+            }
+            Err(misfit) => self.emit_echo(sent).ok_or(misfit),
+        }
+    }
+
+    /// A reply to an earlier arrival of the same group, overtaken by what a later one did.
+    fn emit_echo(&mut self, sent: &Sent<'_>) -> Option<Licence> {
+        let seg = sent.segment;
+        let control = seg.flags & Flags::CONTROL;
+        let syn_ack = control == (Flags::SYN | Flags::ACK);
+        if !seg.payload.is_empty() || !(syn_ack || control == Flags::ACK) {
+            return None;
+        }
+        let place = self.echoes.iter().position(|e| e.syn_ack == syn_ack && e.seq == seg.seq && e.ack == seg.ack)?;
+        self.echoes.remove(place);
+        if syn_ack {
+            self.dues.syn = None;
+        }
+        Some(Licence { rule: self.last.rule, demanded: false })
+    }
+
+    fn emit_now(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         if sent.segment.is_rst() {
             return self.emit_reset(sent);
         }
@@ -386,17 +417,16 @@ impl Hypothesis {
     /// The retransmission timer fired: not too early, and backing off.
     fn timed_out(&mut self, sent: &Sent<'_>, linear: u8) -> Result<Licence, Misfit> {
         let gap_most = sent.at.saturating_sub(self.clocks.head_sent.0);
-        let clock = 20_000;
         let early = |rule, level| Misfit { level, ..Misfit::new(rule, "early", BREAKS) };
-        if gap_most + clock < sent.profile.rto_min {
+        if gap_most + CLOCK < sent.profile.rto_min {
             return Err(early(rules::RTO_TOO_EARLY, Level::Must));
         }
         let doubled = self.clocks.last_gap + self.clocks.last_gap / 2;
         let flat_allowed = self.clocks.timeouts <= linear || self.clocks.last_gap >= 55 * SECOND;
-        if self.clocks.timeouts >= 1 && gap_most + clock < doubled && !flat_allowed {
+        if self.clocks.timeouts >= 1 && gap_most + CLOCK < doubled && !flat_allowed {
             return Err(early(rules::RTO_BACKOFF, Level::Must));
         }
-        if gap_most + clock < SECOND {
+        if gap_most + CLOCK < SECOND {
             self.departs = self.departs.or(Some((rules::RTO_MINIMUM, sent.event)));
         }
         self.clocks.last_gap = gap_most;
@@ -408,6 +438,10 @@ impl Hypothesis {
 
     /// Octets left again; where they are the first that wait, the next time-out counts from now.
     fn resent_head(&mut self, sent: &Sent<'_>) {
+        // Under another licence it may have been the timer all the same, which then backs off.
+        if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
+            self.clocks.backoff = self.clocks.backoff.max(self.clocks.timeouts + 1).min(16);
+        }
         self.clocks.rto_since = sent.at;
         if self.conn.tcb().is_none_or(|t| sent.segment.seq.le(t.snd_una)) {
             self.clocks.head_sent = (sent.from, sent.at);

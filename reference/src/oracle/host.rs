@@ -174,12 +174,13 @@ impl Oracle {
                 return;
             }
             let listening = self.listening(&tuple);
+            let full = listening && segment.is_syn() && self.full(&tuple);
             let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             if segment.is_syn() {
                 c.received.last_irs = Some(segment.seq);
             }
             c.received.add(segment.text_start(), &segment.payload);
-            self.judge(tuple, index, Kind::Arrive { listening }, usize::MAX, trace);
+            self.judge(tuple, index, Kind::Arrive { listening, full }, usize::MAX, trace);
         } else if let Arrival::Discarded(reason) = arrival {
             let rule = match reason {
                 Malformed::BadChecksum => rules::CHECKSUM_RECEIVED,
@@ -366,6 +367,21 @@ impl Oracle {
             }
             Socket::Connection(..) | Socket::Unknown => false,
         })
+    }
+
+    /// Whether as many connections wait at the tuple's listener as it was told to keep (its backlog; RFC 9293 knows none, room is the host's).
+    fn full(&self, tuple: &Tuple) -> bool {
+        let backlog = self.sockets.values().find_map(|s| match *s {
+            Socket::Listener { port, family, backlog, open: true }
+                if port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4() =>
+            {
+                Some(usize::from(backlog))
+            }
+            _ => None,
+        });
+        let same_port = |c: &&Connection| c.tuple != *tuple && c.tuple.local.port() == tuple.local.port();
+        let waiting = self.connections.values().filter(same_port).filter(|c| c.queued()).count();
+        backlog.is_some_and(|b| waiting >= b)
     }
 
     fn each(&mut self, index: usize, kind: Kind, trace: &Trace, which: impl Fn(&Connection) -> bool) {

@@ -32,8 +32,19 @@ pub(crate) struct Hypothesis {
     pub(crate) blame: Option<Blame>,
     /// The ISN of a connection whose SYN was not seen yet stands as 0.
     pub(crate) iss_unseen: bool,
+    /// Replies to the arrivals of a group: a later one of the same group may change the connection before they leave.
+    pub(crate) echoes: Vec<Echo>,
     /// Arrivals (event indices) that wait until the ISN is seen.
     pub(crate) deferred: Vec<usize>,
+}
+
+/// An acknowledgment that an arrival earned, as it looked then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Echo {
+    pub(crate) seq: Seq,
+    pub(crate) ack: Seq,
+    pub(crate) syn_ack: bool,
+    pub(crate) cause: usize,
 }
 
 /// What must still be sent.
@@ -206,6 +217,7 @@ impl Hypothesis {
             departs: None,
             blame: None,
             iss_unseen: false,
+            echoes: Vec::new(),
             deferred: Vec::new(),
         }
     }

@@ -33,7 +33,8 @@ impl Hypothesis {
     /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.
     pub(crate) fn close(mut self, orphan: bool, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         let state = self.conn.state(at.listening);
-        let unread = self.user.readable > self.user.read;
+        let with_syn = self.conn.tcb().is_some_and(|t| t.state == State::SynReceived && t.rcv_nxt != t.irs + 1);
+        let unread = self.user.readable > self.user.read || with_syn;
         self.user.orphan |= orphan;
         self.clocks.progress_since = self.clocks.progress_since.max(at.now);
         match &mut self.conn {
@@ -48,7 +49,7 @@ impl Hypothesis {
                 out.push(self.gone_with_a_reset(Ended::Normally, rules::CLOSE_SYN_SENT, at));
             }
             Conn::Open(tcb) => {
-                if orphan && unread && matches!(state, State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
+                if orphan && unread && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
                     // SHLD-3: unread text is lost, which an RST tells the peer.
                     let mut reset = self.clone().aborting(rules::HALF_DUPLEX_RST, at);
                     reset.user.ended = Some(Ended::Normally);

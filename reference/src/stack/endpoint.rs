@@ -125,7 +125,9 @@ impl Endpoint {
         }
         let reopened =
             matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
-        let retired = reopened.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
+        // What an earlier incarnation left (its user, buffers, timers) is none of a new one's.
+        let begins = reopened || (self.conn == Conn::Absent && outcome.next != Conn::Absent);
+        let retired = begins.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
         self.mutant = mutant;
         self.apply(outcome, segment, now, policy);
         retired

@@ -120,14 +120,13 @@ impl Stack {
         let iss = self.isn(&tuple);
         let listener = listener.map(|(socket, _)| socket);
         let mut endpoint = self.endpoints.remove(&key(&tuple)).unwrap_or_else(|| Endpoint::new(tuple));
-        let was_absent = endpoint.conn == Conn::Absent;
         let listening = listener.is_some();
         let retired = endpoint.arrive(segment, listening, iss, self.now, &self.policy, self.mutant);
         if let Some(old) = retired {
             self.retire(&tuple, old);
         }
-        if endpoint.conn != Conn::Absent && (was_absent || endpoint.socket.is_none()) && endpoint.listener.is_none() {
-            endpoint.listener = listener.filter(|_| endpoint.socket.is_none());
+        if endpoint.conn != Conn::Absent && endpoint.socket.is_none() && endpoint.listener.is_none() {
+            endpoint.listener = listener;
             if let Some(Socket::Listener { options, .. }) = listener.map(|l| &self.sockets[l as usize]) {
                 for option in options.clone() {
                     endpoint.set(option);
@@ -310,6 +309,9 @@ impl Stack {
 
     /// An endpoint's earlier incarnation: its socket keeps it.
     fn retire(&mut self, tuple: &Tuple, old: Endpoint) {
+        if old.socket.is_none() {
+            return;
+        }
         for socket in &mut self.sockets {
             if let Socket::Connection { tuple: t, gone: gone @ None } = socket {
                 if t == tuple {
