@@ -57,10 +57,9 @@ impl Table {
         }
         self.traces += 1;
         for (event, e) in trace.events.iter().enumerate() {
-            if !matches!(e.what, What::Emit { .. }) {
-                continue;
-            }
-            let place = Place { trace, event, profile, licence: base.licences[event] };
+            // What is a fault already says nothing about the change of it.
+            let Some(licence) = base.licences[event].filter(|_| matches!(e.what, What::Emit { .. })) else { continue };
+            let place = Place { trace, event, profile, licence };
             for kind in Kind::ALL {
                 let Some(perturbed) = perturb(trace, event, kind, profile) else { continue };
                 let judged = judge(&perturbed.trace, profile);
@@ -76,7 +75,7 @@ impl Table {
                 row.total += 1;
                 row.rejected += usize::from(rejected);
                 if !rejected {
-                    let licence = place.licence.map_or("none".to_owned(), |l| format!("{} demanded {}", l.rule, l.demanded));
+                    let licence = format!("{} demanded {}", licence.rule, licence.demanded);
                     let _ =
                         writeln!(self.accepted, "## {kind:?} {} {} event {event}, licence {licence}", recording.target, recording.vector);
                     self.accepted += &lines(trace, event);

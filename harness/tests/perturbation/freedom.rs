@@ -1,9 +1,9 @@
 //! The freedoms that a right stack has: why a perturbation can be accepted.
 
-use tcp_reference::api::Micros;
+use tcp_reference::api::{Call, Micros};
 use tcp_reference::oracle::Licence;
 use tcp_reference::profile::{Profile, SECOND};
-use tcp_reference::segment::{Flags, Segment, Tuple};
+use tcp_reference::segment::{Flags, Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Event, Trace, What};
 
@@ -37,6 +37,18 @@ pub(crate) enum Freedom {
     LossProbe,
     /// Section 3.10.5 and deployed stacks: the reset of an abort carries ACK or not ("once established always sent").
     AckOnAbort,
+    /// Section 3.4.1: the ISN is the stack's choice, and nothing in the trace depends on this one.
+    AnyIsn,
+    /// The connection was reset before what is missing was due.
+    Overtaken,
+    /// NOTES, freedom 10: a probe of a closed window begins at SND.UNA or before it, and its octet may be counted in SND.NXT or not.
+    ProbeForm,
+    /// MUST-7: a segment with an illegal option length may be dropped.
+    IllFormedOption,
+    /// The catalogue's 3.10.7.2/LISTEN/syn-fin: many stacks drop a SYN with FIN.
+    SynFin,
+    /// RFC 1337: a RST may be ignored in TIME-WAIT. RFC 6191: so may a SYN.
+    IgnoredInTimeWait,
 }
 
 /// What is known of the perturbed segment.
@@ -44,14 +56,14 @@ pub(crate) struct Place<'a> {
     pub(crate) trace: &'a Trace,
     pub(crate) event: usize,
     pub(crate) profile: &'a Profile,
-    pub(crate) licence: Option<Licence>,
+    pub(crate) licence: Licence,
 }
 
 impl Place<'_> {
     /// The freedom that explains why this perturbation may be accepted.
     pub(crate) fn freedom(&self, kind: Kind) -> Option<Freedom> {
         let (tuple, segment) = self.emitted(self.event)?;
-        let optional = self.licence.is_some_and(|l| !l.demanded);
+        let optional = !self.licence.demanded;
         match kind {
             Kind::FlipPsh => Some(Freedom::Push),
             Kind::WindowZero | Kind::WindowLess | Kind::WindowHalf => {
@@ -65,7 +77,12 @@ impl Place<'_> {
                 };
                 self.not_shrunk(tuple, segment, window).then_some(Freedom::WindowChoice)
             }
+            Kind::SeqUp | Kind::SeqDown if segment.is_syn() && self.last_word(tuple) => Some(Freedom::AnyIsn),
+            Kind::SeqDown if self.is_probing(tuple, segment) => Some(Freedom::ProbeForm),
             Kind::Dropped if optional => Some(Freedom::NotOwed),
+            Kind::Dropped if self.rule("LISTEN/syn-fin") => Some(Freedom::SynFin),
+            Kind::Dropped if self.rule("TIME-WAIT/rst") || self.rule("TIME-WAIT/syn") => Some(Freedom::IgnoredInTimeWait),
+            Kind::Dropped if self.answers_ill_formed(tuple) => Some(Freedom::IllFormedOption),
             Kind::Dropped => self.missing(tuple, segment),
             Kind::Delayed if optional => Some(Freedom::NotOwed),
             Kind::Delayed => self.late(tuple, segment),
@@ -113,15 +130,77 @@ impl Place<'_> {
     }
 
     fn is_abort(&self) -> bool {
-        self.licence.is_some_and(|l| l.rule.0.contains("ABORT"))
+        self.rule("ABORT") || self.rule("SHLD-3") || self.rule("CLOSE/SYN-SENT")
+    }
+
+    fn rule(&self, part: &str) -> bool {
+        self.licence.rule.0.contains(part)
+    }
+
+    /// Whether the stack sends nothing more to this peer.
+    fn last_word(&self, tuple: Tuple) -> bool {
+        self.later(tuple).next().is_none()
+    }
+
+    /// Whether the segment is a probe of a closed window, or an ACK while one is in flight.
+    fn is_probing(&self, tuple: Tuple, segment: &Segment) -> bool {
+        let one = |s: &Segment| s.payload.len() == 1;
+        self.rule("MUST-36") || (segment.is_empty() && self.emissions(tuple, ..self.event).next_back().is_some_and(one))
+    }
+
+    fn answers_ill_formed(&self, tuple: Tuple) -> bool {
+        let last = self.trace.events[..self.event].iter().rev().find_map(|e| match &e.what {
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple => Some(s),
+            _ => None,
+        });
+        last.is_some_and(|s| s.options.iter().any(|o| matches!(o, TcpOption::IllFormed(_))))
+    }
+
+    /// Whether a reset ends the connection within this time; a reply that nothing lets wait must have been given before.
+    fn overtaken(&self, tuple: Tuple, within: Micros) -> bool {
+        let until = self.at() + within;
+        let ends = |e: &&Event| match &e.what {
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } | What::Emit { tuple: t, segment: s, .. } => *t == tuple && s.is_rst(),
+            What::Call { call: Call::Abort { .. }, .. } => true,
+            _ => false,
+        };
+        // What follows must not build on the segment.
+        let builds = |e: &Event| match &e.what {
+            What::Emit { tuple: t, segment: s, .. } => *t == tuple && !s.is_rst(),
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } => *t == tuple && !self.segment_is_empty() && s.is_ack() && !s.is_rst(),
+            _ => false,
+        };
+        let mut rest = self.trace.events[self.event + 1..].iter().take_while(|e| e.at <= until && !builds(e));
+        !self.at_once() && rest.any(|e| ends(&e))
+    }
+
+    fn segment_is_empty(&self) -> bool {
+        self.emitted(self.event).is_some_and(|(_, s)| s.is_empty())
+    }
+
+    /// Whether the segment answers an arriving one by itself, so that nothing lets it wait.
+    fn at_once(&self) -> bool {
+        const BY_ITSELF: [&str; 6] = ["unacceptable", "ack-future", "rst-in-window", "/syn", "5961", "fin-retransmit"];
+        BY_ITSELF.iter().any(|part| self.rule(part)) && !self.rule("SYN-SENT/syn-ack")
     }
 
     /// Whether the right edge stays where the stack's last segments have put it.
     fn not_shrunk(&self, tuple: Tuple, segment: &Segment, window: u16) -> bool {
         let shift = self.own_shift(tuple);
         let edge = |s: &Segment, w: u16| s.ack + (u32::from(w) << if s.is_syn() { 0 } else { shift });
-        let before = self.emissions(tuple, ..self.event).filter(|s| s.is_ack() && !s.is_rst()).map(|s| edge(s, s.window));
-        let highest = before.reduce(Seq::max);
+        let mut highest = None;
+        let mut iss = None;
+        for s in self.emissions(tuple, ..self.event).filter(|s| !s.is_rst()) {
+            if s.is_syn() && iss != Some(s.seq) {
+                (iss, highest) = (Some(s.seq), None);
+            }
+            if s.is_ack() {
+                highest = Some(highest.map_or(edge(s, s.window), |h: Seq| h.max(edge(s, s.window))));
+            }
+        }
+        if segment.is_syn() && iss != Some(segment.seq) {
+            return true;
+        }
         highest.is_none_or(|h| h.le(edge(segment, window) + ((1 << shift) - 1)))
     }
 
@@ -161,6 +240,9 @@ impl Place<'_> {
             return Some(Freedom::AckCarriedLater);
         }
         let wait = if segment.is_empty() { self.profile.ack_delay.max(self.profile.reply) } else { SECOND };
+        if self.overtaken(tuple, wait) {
+            return Some(Freedom::Overtaken);
+        }
         let untouched = self.trace.events[self.event + 1..].iter().all(|e| !matches!(e.what, What::Arrive { .. } | What::Call { .. }));
         (untouched && self.end() < self.at() + wait).then_some(Freedom::TraceEnds)
     }
@@ -177,14 +259,22 @@ impl Place<'_> {
         (!segment.is_empty() && self.in_flight(tuple, segment)).then_some(Freedom::WaitsForAck)
     }
 
-    /// A later segment within the ACK's deadline carries what a pure ACK carried, and the ACK was not owed to this arrival by itself.
+    /// A later segment within the ACK's deadline carries what a pure ACK carried: before the next stimulus where nothing lets it wait.
     fn ack_carried(&self, tuple: Tuple, segment: &Segment) -> bool {
-        let by_itself = ["seq-unacceptable", "ack-future", "rst-in-window", "/syn", "5961", "unacceptable"];
-        let delayable =
-            self.licence.is_some_and(|l| !by_itself.iter().any(|w| l.rule.0.contains(w)) || l.rule.0.contains("SYN-SENT/syn-ack"));
         let until = self.at() + self.profile.ack_delay;
-        let carries = |(e, s): (&Event, &Segment)| e.at <= until && s.is_ack() && !s.is_rst() && s.ack.ge(segment.ack);
-        delayable && segment.is_empty() && segment.is_ack() && !segment.is_rst() && self.later(tuple).any(carries)
+        let stimulus = |e: &Event| match &e.what {
+            What::Arrive { .. } => true,
+            What::Call { call, .. } => !matches!(call, Call::State { .. }),
+            What::Emit { .. } | What::Quiet | What::Stall => false,
+        };
+        let next = self.trace.events[self.event + 1..].iter().position(stimulus).map_or(usize::MAX, |n| self.event + 1 + n);
+        let last = if self.at_once() { next } else { usize::MAX };
+        let carries = |e: &Event| match &e.what {
+            What::Emit { tuple: t, segment: s, .. } => *t == tuple && s.is_ack() && !s.is_rst() && s.ack.ge(segment.ack),
+            _ => false,
+        };
+        let events = self.trace.events.iter().enumerate().skip(self.event + 1).take_while(|(i, e)| e.at <= until && *i < last);
+        segment.is_empty() && segment.is_ack() && !segment.is_rst() && events.into_iter().any(|(_, e)| carries(e))
     }
 
     /// Whether text before this segment's is not acknowledged.
