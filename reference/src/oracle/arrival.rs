@@ -22,6 +22,8 @@ pub(crate) struct At<'a> {
     /// As many connections wait there as it was told to keep: another SYN may be dropped.
     pub(crate) full: bool,
     pub(crate) default_mss: u16,
+    /// The last event by which everything that the stack had sent was seen.
+    pub(crate) settled: usize,
 }
 
 impl Hypothesis {
@@ -102,6 +104,10 @@ impl Hypothesis {
 
     /// Takes one outcome of the relation.
     pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
+        let grouped = self.last.event != usize::MAX && self.last.event > at.settled;
+        if grouped && outcome.next == Conn::Absent && self.conn != Conn::Absent {
+            self.ghost = Some(Box::new(self.clone()));
+        }
         let before = std::mem::replace(&mut self.conn, outcome.next);
         let state = before.state(at.listening);
         let silent_at = (outcome.answer == Answer::Silence).then_some(at.now);
@@ -117,8 +123,8 @@ impl Hypothesis {
             TimeWaitTimer::Starts => self.clocks.time_wait = (at.now, at.now),
             TimeWaitTimer::MayRestart => self.clocks.time_wait.1 = at.now,
         }
-        let opened = matches!((&before, &self.conn), (Conn::Absent | Conn::Open(_), Conn::Open(next)) if outcome.answer == Answer::SynAck
-            && before.tcb().is_none_or(|b| b.irs != next.irs));
+        let begins_from = matches!(&before, Conn::Absent) || state == State::TimeWait;
+        let opened = outcome.answer == Answer::SynAck && begins_from && self.conn != Conn::Absent;
         // A connection that begins has no past of its own, whatever its tuple was before.
         let before = if opened { Conn::Absent } else { before };
         if opened {
@@ -144,7 +150,8 @@ impl Hypothesis {
         let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
         let resets = std::mem::take(&mut self.dues.resets);
-        *self = Hypothesis { conn, habits, last, departs, blame, iss_unseen: true, ..Hypothesis::new() };
+        let echoes = std::mem::take(&mut self.echoes);
+        *self = Hypothesis { conn, habits, last, departs, blame, echoes, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
         self.user.stream = if used { stream + 1 } else { stream };
     }
@@ -201,6 +208,7 @@ impl Hypothesis {
         }
         if tcb.state != State::SynReceived {
             self.user.established = true;
+            self.user.irs = tcb.irs;
             self.user.readable = tcb.readable_end().since(tcb.irs + 1);
             self.user.eof = tcb.fin_taken();
         }

@@ -208,7 +208,7 @@ impl Connection {
         let event = &context.trace.events[entry.event];
         let listening = matches!(entry.kind, Kind::Arrive { listening: true, .. });
         let full = matches!(entry.kind, Kind::Arrive { full: true, .. });
-        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, full, default_mss: context.default_mss };
+        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, full, default_mss: context.default_mss, settled: entry.settled };
         if entry.stream < h.user.stream {
             // The socket's connection is an earlier one of this tuple: it is gone, whatever this one does.
             let alive = matches!(entry.kind, Kind::Status(state) if state != State::Closed);
@@ -237,6 +237,7 @@ impl Connection {
                 let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
                 let mut next = h.clone();
                 next.echoes.retain(|e| e.cause > entry.settled);
+                next.ghost = next.ghost.filter(|_| next.last.event > entry.settled);
                 match next.emit(&sent) {
                     Ok(l) => {
                         *licence = Some(licence.map_or(l, |m: Licence| Licence { demanded: m.demanded || l.demanded, ..m }));
@@ -331,7 +332,7 @@ impl Connection {
         for event in waiting {
             let e = &context.trace.events[event];
             let What::Arrive { arrival: Arrival::Segment(segment), .. } = &e.what else { continue };
-            let at = At { event, now: e.at, profile: context.profile, listening: true, full: false, default_mss: context.default_mss };
+            let at = At { event, now: e.at, profile: context.profile, listening: true, full: false, default_mss: context.default_mss, settled: usize::MAX };
             let mut next = Vec::new();
             for h in &set {
                 h.arrivals(segment, &at, &mut next);
@@ -343,7 +344,7 @@ impl Connection {
     }
 
     fn reads(&self, h: &Hypothesis, data: &[u8]) -> bool {
-        h.conn.tcb().map_or(self.received.last_irs, |t| Some(t.irs)).is_none_or(|irs| self.received.has(irs + 1 + h.user.read, data))
+        !h.user.established || self.received.has(h.user.irs + 1 + h.user.read, data)
     }
 
     /// No permitted explanation is left: assumes one fault since the oldest checkpoint, in every way that leads to what was seen. Which of

@@ -147,6 +147,7 @@ impl Hypothesis {
         self.dues.resets.retain(|(_, d)| !owed(d));
         self.dues.syn = self.dues.syn.filter(|d| !owed(d));
         self.dues.ack = self.dues.ack.filter(|d| !owed(d));
+        self.dues.ack_now = self.dues.ack_now.filter(|d| !owed(d));
         self.dues.ack_soon = self.dues.ack_soon.filter(|d| !owed(d));
         if self.conn.tcb().is_none_or(|t| seg.seq.le(t.snd_una)) {
             self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
@@ -185,6 +186,7 @@ impl Hypothesis {
         h.dues.resets.retain(|(_, d)| !same(d));
         h.dues.syn = h.dues.syn.filter(|d| !same(d));
         h.dues.ack = h.dues.ack.filter(|d| !same(d));
+        h.dues.ack_now = h.dues.ack_now.filter(|d| !same(d));
         h.dues.ack_soon = h.dues.ack_soon.filter(|d| !same(d));
         if self.own_accord_is(due) {
             h.clocks.rto_since = h.clocks.rto_since.max(due.deadline) + 3600 * crate::profile::SECOND;

@@ -76,7 +76,7 @@ impl Hypothesis {
                 }
                 Ok(licence)
             }
-            Err(misfit) => self.emit_echo(sent).ok_or(misfit),
+            Err(misfit) => self.emit_echo(sent).or_else(|| self.emit_ghost(sent)).ok_or(misfit),
         }
     }
 
@@ -94,6 +94,12 @@ impl Hypothesis {
             self.dues.syn = None;
         }
         Some(Licence { rule: self.last.rule, demanded: false })
+    }
+
+    /// What the connection had made of earlier arrivals of the group that deleted it.
+    fn emit_ghost(&mut self, sent: &Sent<'_>) -> Option<Licence> {
+        let licence = self.ghost.as_mut()?.emit(sent).ok()?;
+        Some(Licence { demanded: false, ..licence })
     }
 
     fn emit_now(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
@@ -139,7 +145,7 @@ impl Hypothesis {
         if let Some(due) = near {
             return Err(Misfit::garbled(due, "reset-fields"));
         }
-        let owed = self.dues.syn.or(self.dues.ack).filter(|d| !d.optional);
+        let owed = self.dues.syn.or(self.ack_owed()).filter(|d| !d.optional);
         Err(owed.map_or_else(|| Misfit::uncalled(self, "reset"), |due| Misfit::garbled(due, "flags")))
     }
 
@@ -212,8 +218,7 @@ impl Hypothesis {
                 self.iss_unseen = false;
             }
         }
-        self.dues.ack = None;
-        self.dues.ack_soon = None;
+        self.acknowledged();
         if let Some(due) = self.dues.syn.take() {
             self.sent_head(sent);
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
@@ -229,20 +234,21 @@ impl Hypothesis {
             return Err(self.nearest_to(seg));
         }
         if !seg.is_ack() {
-            return Err(self.dues.ack.map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
+            return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
         let floor = if self.clocks.floor_at == sent.at || self.clocks.floor_at >= sent.from { self.clocks.ack_floor } else { tcb.rcv_nxt };
         if seg.ack.gt(tcb.rcv_nxt) || seg.ack.lt(floor) {
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
-            return Err(self.dues.ack.map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
+            return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
         let current = seg.ack == tcb.rcv_nxt;
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.advertise(sent);
         if current {
-            self.dues.ack = None;
-            self.dues.ack_soon = None;
+            self.acknowledged();
             self.clocks.full_unacked = 0;
+        } else {
+            self.dues.ack_now = None;
         }
         Ok(licence)
     }
@@ -258,9 +264,9 @@ impl Hypothesis {
                 return Ok(licence);
             }
             let wrong = Misfit::new(rules::SYNC_UNACCEPTABLE, "seq", BREAKS);
-            return Err(self.dues.ack.map_or(wrong, |d| Misfit::garbled(d, "seq")));
+            return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "seq")));
         }
-        let due = self.dues.ack.or(self.dues.ack_soon);
+        let due = self.ack_owed().or(self.dues.ack_soon);
         if let Some(due) = due {
             self.credits = self.credits.saturating_sub(1);
             self.note_challenge(sent.at);
@@ -399,14 +405,14 @@ impl Hypothesis {
         if let Some((resent, below)) = self.clocks.resend_below {
             if seg.seq.ge(resent) && seg.seq.lt(below) {
                 self.clocks.resend_below = Some((seg.end(), below));
-                self.resent_head(sent);
+                self.resent_otherwise(sent);
                 return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
             }
         }
         if (self.clocks.duplicate_acks >= 3 && !self.clocks.fast_resent) || self.clocks.sacked {
             self.clocks.resend_below = Some((seg.end(), nxt));
             self.clocks.fast_resent = true;
-            self.resent_head(sent);
+            self.resent_otherwise(sent);
             return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
         }
         let licence = self.timed_out(sent, 0)?;
@@ -436,12 +442,17 @@ impl Hypothesis {
         Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
     }
 
+    /// Octets left again under another licence than the timer's. It may have been the timer all the same, which then has backed off.
+    fn resent_otherwise(&mut self, sent: &Sent<'_>) {
+        if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
+            self.clocks.backoff = (self.clocks.backoff.max(self.clocks.timeouts) + 1).min(16);
+            self.clocks.last_gap = 0;
+        }
+        self.resent_head(sent);
+    }
+
     /// Octets left again; where they are the first that wait, the next time-out counts from now.
     fn resent_head(&mut self, sent: &Sent<'_>) {
-        // Under another licence it may have been the timer all the same, which then backs off.
-        if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
-            self.clocks.backoff = self.clocks.backoff.max(self.clocks.timeouts + 1).min(16);
-        }
         self.clocks.rto_since = sent.at;
         if self.conn.tcb().is_none_or(|t| sent.segment.seq.le(t.snd_una)) {
             self.clocks.head_sent = (sent.from, sent.at);

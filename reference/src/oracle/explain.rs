@@ -104,7 +104,7 @@ fn allowed(h: &Hypothesis, profile: &Profile) -> Vec<String> {
     }
     if let Conn::Open(t) = &h.conn {
         let ack = format!("<SEQ={}><ACK={}><CTL=ACK>", name(t.snd_nxt, iss, "ISS"), name(t.rcv_nxt, irs, "IRS"));
-        if let Some(due) = h.dues.ack.or(h.dues.ack_soon) {
+        if let Some(due) = h.ack_owed().or(h.dues.ack_soon) {
             lines.push(format!("{ack}, or a segment that carries it, by {}", due.rule));
         } else if h.credits > 0 {
             lines.push(format!("{ack}, once"));

@@ -176,9 +176,6 @@ impl Oracle {
             let listening = self.listening(&tuple);
             let full = listening && segment.is_syn() && self.full(&tuple);
             let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
-            if segment.is_syn() {
-                c.received.last_irs = Some(segment.seq);
-            }
             c.received.add(segment.text_start(), &segment.payload);
             self.judge(tuple, index, Kind::Arrive { listening, full }, usize::MAX, trace);
         } else if let Arrival::Discarded(reason) = arrival {

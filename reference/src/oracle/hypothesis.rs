@@ -32,6 +32,8 @@ pub(crate) struct Hypothesis {
     pub(crate) blame: Option<Blame>,
     /// The ISN of a connection whose SYN was not seen yet stands as 0.
     pub(crate) iss_unseen: bool,
+    /// The connection as it was before an arrival of a group deleted it: what earlier ones of the group had made it send may still come.
+    pub(crate) ghost: Option<Box<Hypothesis>>,
     /// Replies to the arrivals of a group: a later one of the same group may change the connection before they leave.
     pub(crate) echoes: Vec<Echo>,
     /// Arrivals (event indices) that wait until the ISN is seen.
@@ -53,7 +55,10 @@ pub(crate) struct Dues {
     pub(crate) resets: Vec<(ResetDue, Due)>,
     /// A SYN or SYN-ACK for the first time, or again in answer to a repeated SYN.
     pub(crate) syn: Option<Due>,
+    /// An ACK that may be delayed.
     pub(crate) ack: Option<Due>,
+    /// An ACK that may not.
+    pub(crate) ack_now: Option<Due>,
     /// An ACK that a SHOULD wants sooner.
     pub(crate) ack_soon: Option<Due>,
 }
@@ -137,6 +142,8 @@ pub(crate) struct User {
     pub(crate) closed: bool,
     /// The sockets API's `close` was called.
     pub(crate) orphan: bool,
+    /// IRS: where the stream that the user reads begins.
+    pub(crate) irs: Seq,
     /// Octets read so far.
     pub(crate) read: u32,
     /// In-order octets that arrived so far.
@@ -217,6 +224,7 @@ impl Hypothesis {
             departs: None,
             blame: None,
             iss_unseen: false,
+            ghost: None,
             echoes: Vec::new(),
             deferred: Vec::new(),
         }
@@ -272,7 +280,7 @@ impl Hypothesis {
     /// Everything owed with its deadline, whether by an arrival or of its own accord.
     pub(crate) fn owed(&self, profile: &Profile) -> impl Iterator<Item = Due> {
         let resets = self.dues.resets.iter().map(|(_, d)| *d);
-        resets.chain(self.dues.syn).chain(self.dues.ack).chain(self.dues.ack_soon).chain(self.own_accord(profile)).filter(|d| !d.optional)
+        resets.chain(self.dues.syn).chain(self.dues.ack_now).chain(self.dues.ack).chain(self.dues.ack_soon).chain(self.own_accord(profile)).filter(|d| !d.optional)
     }
 
     /// The earliest deadline.
@@ -283,15 +291,25 @@ impl Hypothesis {
     /// Forgets what is owed at an end of the connection, keeping resets that answer earlier segments.
     pub(crate) fn drop_dues(&mut self) {
         self.dues.syn = None;
-        self.dues.ack = None;
-        self.dues.ack_soon = None;
+        self.acknowledged();
         self.credits = 0;
     }
 
     /// An ACK is owed: the sooner deadline stands.
     pub(crate) fn owe_ack(&mut self, due: Due) {
-        if self.dues.ack.is_none_or(|d| due.deadline < d.deadline) {
-            self.dues.ack = Some(due);
-        }
+        let slot = if due.at_once { &mut self.dues.ack_now } else { &mut self.dues.ack };
+        *slot = slot.or(Some(due));
+    }
+
+    /// The ACK that is owed most urgently.
+    pub(crate) fn ack_owed(&self) -> Option<Due> {
+        self.dues.ack_now.or(self.dues.ack)
+    }
+
+    /// RCV.NXT was acknowledged: no ACK is owed.
+    pub(crate) fn acknowledged(&mut self) {
+        self.dues.ack_now = None;
+        self.dues.ack = None;
+        self.dues.ack_soon = None;
     }
 }

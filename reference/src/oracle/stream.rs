@@ -6,8 +6,6 @@ use crate::seq::Seq;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     chunks: Vec<(Seq, Vec<u8>)>,
-    /// The latest SYN's number, for a connection that is gone.
-    pub(crate) last_irs: Option<Seq>,
 }
 
 impl Received {

@@ -432,6 +432,13 @@ impl Endpoint {
         }
     }
 
+    /// 2MSL have passed (RFC 9293 section 3.10.8).
+    pub(crate) fn timed_wait_is_over(&mut self) {
+        self.conn = Conn::Absent;
+        self.ended = Some(CallError::Closed);
+        self.stop();
+    }
+
     pub(crate) fn gave_up(&mut self) {
         self.conn = Conn::Absent;
         self.ended = Some(CallError::TimedOut);

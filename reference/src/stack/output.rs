@@ -24,8 +24,7 @@ impl Endpoint {
         self.mutant = mutant;
         if self.timers.time_wait.is_some_and(|t| t <= now) {
             self.timers.time_wait = None;
-            self.conn = Conn::Absent;
-            self.timers.delayed_ack = None;
+            self.timed_wait_is_over();
             return;
         }
         if self.timers.delayed_ack.is_some_and(|t| t <= now) {
