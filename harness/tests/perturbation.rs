@@ -21,9 +21,12 @@ use tcp_harness::target::Target;
 use tcp_harness::targets::reference::Reference;
 use tcp_harness::targets::smoltcp::SmolTcp;
 use tcp_reference::api::Family;
+use tcp_reference::finding::Class;
 use tcp_reference::linter::lint;
+use tcp_reference::profile::SECOND;
 use tcp_reference::stack::Policy;
 use tcp_reference::trace::What;
+use tcp_vectors::model::Vector;
 
 /// How many of a kind were tried.
 #[derive(Default)]
@@ -132,6 +135,35 @@ fn perturbed_traces_of_smoltcp_are_rejected() {
     recordings(&mut SmolTcp::new()).iter().for_each(|r| table.add(r));
     table.check("smoltcp");
 }
+
+/// The kernel's clock is real: only vectors that wait for less than two seconds.
+#[cfg(target_os = "linux")]
+#[test]
+fn perturbed_traces_of_the_kernel_are_rejected() {
+    use tcp_harness::targets::linux::{LinuxKernel, NAME};
+
+    let mut target = match LinuxKernel::new() {
+        Ok(target) => target,
+        Err(why) => {
+            println!("SKIPPED: no trace of {NAME} was perturbed: {why:?}");
+            return;
+        }
+    };
+    let profile = profile_for(NAME);
+    let mut table = Table::default();
+    let short = |v: &&Vector| v.steps.iter().map(|s| s.after).sum::<u64>() < 2 * SECOND;
+    for vector in VECTORS.iter().filter(short).step_by(KERNEL_TAKES_EVERY) {
+        let recording = Recording::make(&mut target, vector, Family::V4, &profile);
+        if matches!(recording.outcome.class, Class::Inconclusive | Class::NotPerformed | Class::Unsupported) {
+            continue;
+        }
+        table.add(&recording);
+    }
+    table.check(NAME);
+}
+
+/// Of the vectors that are short enough; each takes half a second of real time.
+const KERNEL_TAKES_EVERY: usize = 5;
 
 /// The second judge: what it finds, the oracle must have found too.
 #[test]

@@ -39,14 +39,20 @@ pub(crate) enum Freedom {
     AckOnAbort,
     /// Section 3.4.1: the ISN is the stack's choice, and nothing in the trace depends on this one.
     AnyIsn,
-    /// The connection was reset before what is missing was due.
+    /// The connection was reset, or opened anew, before what is missing was due.
     Overtaken,
+    /// MUST-60: text is not held indefinitely; a second is the oracle's bound, and the first retransmission comes by then.
+    WithinASecond,
     /// NOTES, freedom 10: a probe of a closed window begins at SND.UNA or before it, and its octet may be counted in SND.NXT or not.
     ProbeForm,
     /// MUST-7: a segment with an illegal option length may be dropped.
     IllFormedOption,
     /// The catalogue's 3.10.7.2/LISTEN/syn-fin: many stacks drop a SYN with FIN.
     SynFin,
+    /// MAY-12: the range of RFC 5961 section 5 need not be checked; then the text is taken and its ACK may wait.
+    NeedNotCheckAck,
+    /// Sections 3.10.4 and 3.10.5: CLOSE and ABORT delete the TCB of SYN-SENT; that a reset goes out with it is not excluded.
+    ResetOfClosing,
     /// RFC 1337: a RST may be ignored in TIME-WAIT. RFC 6191: so may a SYN.
     IgnoredInTimeWait,
 }
@@ -82,10 +88,12 @@ impl Place<'_> {
             Kind::Dropped if optional => Some(Freedom::NotOwed),
             Kind::Dropped if self.rule("LISTEN/syn-fin") => Some(Freedom::SynFin),
             Kind::Dropped if self.rule("TIME-WAIT/rst") || self.rule("TIME-WAIT/syn") => Some(Freedom::IgnoredInTimeWait),
+            Kind::Dropped if self.rule("5961-range") => Some(Freedom::NeedNotCheckAck),
             Kind::Dropped if self.answers_ill_formed(tuple) => Some(Freedom::IllFormedOption),
             Kind::Dropped => self.missing(tuple, segment),
             Kind::Delayed if optional => Some(Freedom::NotOwed),
             Kind::Delayed => self.late(tuple, segment),
+            Kind::Doubled if segment.is_rst() && self.closed_in_syn_sent(tuple) => Some(Freedom::ResetOfClosing),
             Kind::Doubled => {
                 let bare = segment.is_ack() && segment.is_empty() && !segment.is_rst();
                 (bare && self.arrivals_since_last_ack(tuple) > 1).then_some(Freedom::OneAckEach)
@@ -137,15 +145,24 @@ impl Place<'_> {
         self.licence.rule.0.contains(part)
     }
 
-    /// Whether the stack sends nothing more to this peer.
+    /// Whether the stack sends nothing more on this connection.
     fn last_word(&self, tuple: Tuple) -> bool {
-        self.later(tuple).next().is_none()
+        let own = self.emitted(self.event).map(|(_, s)| s.seq);
+        let first = self.emissions(tuple, ..self.event).all(|s| !s.is_syn() || Some(s.seq) != own);
+        first && self.later(tuple).find(|(_, s)| !s.is_rst()).is_none_or(|(_, s)| s.is_syn() && Some(s.seq) != own)
     }
 
     /// Whether the segment is a probe of a closed window, or an ACK while one is in flight.
     fn is_probing(&self, tuple: Tuple, segment: &Segment) -> bool {
         let one = |s: &Segment| s.payload.len() == 1;
         self.rule("MUST-36") || (segment.is_empty() && self.emissions(tuple, ..self.event).next_back().is_some_and(one))
+    }
+
+    /// Whether the user has closed since the stack's SYN, its only segment so far.
+    fn closed_in_syn_sent(&self, tuple: Tuple) -> bool {
+        let only_syn = self.emissions(tuple, ..self.event).all(|s| s.is_syn() && !s.is_ack());
+        let closes = |e: &Event| matches!(&e.what, What::Call { call: Call::Close { .. } | Call::Abort { .. }, .. });
+        only_syn && self.trace.events[..self.event].iter().any(closes)
     }
 
     fn answers_ill_formed(&self, tuple: Tuple) -> bool {
@@ -162,20 +179,28 @@ impl Place<'_> {
         let ends = |e: &&Event| match &e.what {
             What::Arrive { tuple: t, arrival: Arrival::Segment(s) } | What::Emit { tuple: t, segment: s, .. } => *t == tuple && s.is_rst(),
             What::Call { call: Call::Abort { .. }, .. } => true,
+            // In SYN-SENT CLOSE deletes the TCB.
+            What::Call { call: Call::Close { .. }, .. } => self.rule("OPEN/CLOSED-active"),
             _ => false,
         };
+        let reopened = |e: &Event| matches!(&e.what, What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && s.is_syn());
+        let ends = |e: &&Event| ends(e) || (self.rule("FIN-WAIT-2/fin") && reopened(e));
         // What follows must not build on the segment.
         let builds = |e: &Event| match &e.what {
             What::Emit { tuple: t, segment: s, .. } => *t == tuple && !s.is_rst(),
-            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } => *t == tuple && !self.segment_is_empty() && s.is_ack() && !s.is_rst(),
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } => {
+                *t == tuple && s.is_ack() && !s.is_rst() && self.acknowledges(s) && self.profile.reply_throttle.is_none()
+            }
             _ => false,
         };
         let mut rest = self.trace.events[self.event + 1..].iter().take_while(|e| e.at <= until && !builds(e));
         !self.at_once() && rest.any(|e| ends(&e))
     }
 
-    fn segment_is_empty(&self) -> bool {
-        self.emitted(self.event).is_some_and(|(_, s)| s.is_empty())
+    /// Whether an arriving segment acknowledges the one in question. A stack that throttles its replies (RFC 5961 section 7) may be silent
+    /// to the ACK of what it has not sent.
+    fn acknowledges(&self, arriving: &Segment) -> bool {
+        self.emitted(self.event).is_some_and(|(_, s)| !s.is_empty() && arriving.ack.ge(s.end()))
     }
 
     /// Whether the segment answers an arriving one by itself, so that nothing lets it wait.
@@ -243,6 +268,10 @@ impl Place<'_> {
         if self.overtaken(tuple, wait) {
             return Some(Freedom::Overtaken);
         }
+        let again = |(e, s): (&Event, &Segment)| e.at <= self.at() + SECOND && s.seq == segment.seq && s.end() == segment.end();
+        if !segment.is_empty() && self.later(tuple).any(again) {
+            return Some(Freedom::WithinASecond);
+        }
         let untouched = self.trace.events[self.event + 1..].iter().all(|e| !matches!(e.what, What::Arrive { .. } | What::Call { .. }));
         (untouched && self.end() < self.at() + wait).then_some(Freedom::TraceEnds)
     }
@@ -287,16 +316,21 @@ impl Place<'_> {
         acked.is_some_and(|a| a.lt(segment.seq))
     }
 
+    /// Arrivals since the stack's last ACK that may draw one: not a pure ACK at RCV.NXT, except in TIME-WAIT.
     fn arrivals_since_last_ack(&self, tuple: Tuple) -> usize {
-        let mut count = 0;
-        for e in self.trace.events[..self.event].iter().rev() {
-            match &e.what {
-                What::Emit { tuple: t, segment, .. } if *t == tuple && segment.is_ack() => break,
-                What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && !s.is_empty() => count += 1,
-                _ => {}
+        let before = || self.trace.events[..self.event].iter().rev();
+        let expected = before().find_map(|e| match &e.what {
+            What::Emit { tuple: t, segment: s, .. } if *t == tuple && s.is_ack() => Some(s.ack),
+            _ => None,
+        });
+        let spoke = |e: &&Event| matches!(&e.what, What::Emit { tuple: t, segment: s, .. } if *t == tuple && s.is_ack());
+        let draws = |e: &&Event| match &e.what {
+            What::Arrive { tuple: t, arrival: Arrival::Segment(s) } => {
+                *t == tuple && (!s.is_empty() || Some(s.seq) != expected || self.rule("TIME-WAIT"))
             }
-        }
-        count
+            _ => false,
+        };
+        before().take_while(|e| !spoke(e)).filter(draws).count()
     }
 
     fn fin_place(&self, tuple: Tuple) -> Option<Seq> {
