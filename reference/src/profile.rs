@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::api::Micros;
+use crate::tcb::LEAST_MSS;
 
 /// One second in [`Micros`].
 pub const SECOND: Micros = 1_000_000;
@@ -60,7 +61,7 @@ impl Default for Profile {
             give_up: 100 * SECOND,
             reply_throttle: None,
             overrun: 0,
-            least_mss: 28,
+            least_mss: LEAST_MSS,
             reasons: Vec::new(),
         }
     }

@@ -181,6 +181,15 @@ impl Tcb {
         true
     }
 
+    /// The peer's FIN stands at this number: the first that says so is believed, and what is held behind it is not text.
+    pub fn note_fin(&mut self, fin: Seq) {
+        let fin = *self.peer_fin.get_or_insert(fin);
+        self.held.retain_mut(|(from, to)| {
+            *to = Seq::min(*to, fin);
+            from.lt(*to)
+        });
+    }
+
     /// Moves RCV.NXT over held text that has become contiguous; returns whether it moved.
     pub fn absorb_held(&mut self) -> bool {
         let before = self.rcv_nxt;
@@ -198,6 +207,8 @@ impl Tcb {
 /// Most ranges that are held beyond RCV.NXT.
 pub const MAX_HELD: usize = 32;
 
+/// The least MSS that a peer is believed: what IPv4's smallest MTU of 68 octets leaves.
+pub const LEAST_MSS: u16 = 28;
 /// Send MSS without an MSS option (RFC 9293 MUST-15), IPv4.
 pub const DEFAULT_MSS_V4: u16 = 536;
 /// Send MSS without an MSS option (RFC 9293 MUST-15), IPv6.

@@ -48,17 +48,22 @@ impl Acceptability {
 
 /// First, check sequence number (Table 6), for the advertised window and for the widest that the stack can have.
 pub(crate) fn check_sequence(tcb: &Tcb, segment: &Segment) -> Acceptability {
+    // Octets from RCV.NXT: comparing both ends of a segment modulo 2^32 by themselves misleads where they lie 2^31 apart from an edge.
+    let first = i64::from(segment.seq.offset_from(tcb.rcv_nxt));
+    let last = first + i64::from(segment.len()) - 1;
     let test = |right: Seq| {
-        let within = |n: Seq| tcb.rcv_nxt.le(n) && n.lt(right);
-        match (segment.len(), right == tcb.rcv_nxt) {
-            (0, true) => segment.seq == tcb.rcv_nxt,
-            (0, false) => within(segment.seq),
-            (_, true) => false,
-            (_, false) => within(segment.seq) || within(segment.end() - 1),
+        let window = i64::from(right.since(tcb.rcv_nxt));
+        let within = |n: i64| (0..window).contains(&n);
+        match (segment.len(), window) {
+            (0, 0) => first == 0,
+            (0, _) => within(first),
+            (_, 0) => false,
+            (_, _) => within(first) || within(last),
         }
     };
     // A segment that begins before the window and ends behind it fails both tests although it holds every acceptable octet.
-    let spans = segment.seq.lt(tcb.rcv_nxt) && segment.end().gt(tcb.rcv_right) && tcb.rcv_right != tcb.rcv_nxt;
+    let advertised = i64::from(tcb.rcv_wnd());
+    let spans = first < 0 && last >= advertised && advertised > 0;
     // "If the RCV.WND is zero, … special allowance should be made to accept valid ACKs, URGs, and RSTs."
     let at_zero_window = tcb.rcv_right == tcb.rcv_nxt && segment.seq == tcb.rcv_nxt;
     match (test(tcb.rcv_right), test(tcb.rcv_room)) {

@@ -26,9 +26,11 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
     }
     let start = segment.text_start().max(tcb.rcv_nxt);
     // Octets behind the advertised edge may be taken where the buffer has room for them; the part within the window must be.
-    let mut ends = vec![segment.text_end().min(tcb.rcv_right)];
-    if segment.text_end().gt(tcb.rcv_right) && tcb.rcv_room.gt(tcb.rcv_right) {
-        ends.push(segment.text_end().min(tcb.rcv_room));
+    // Nothing is held or taken behind the peer's FIN.
+    let text_end = tcb.peer_fin.map_or(segment.text_end(), |fin| fin.min(segment.text_end()));
+    let mut ends = vec![text_end.min(tcb.rcv_right)];
+    if text_end.gt(tcb.rcv_right) && tcb.rcv_room.gt(tcb.rcv_right) {
+        ends.push(text_end.min(tcb.rcv_room));
         // A straddling segment may be dropped whole by a stack whose buffer counts memory, not octets.
     }
     for end in ends {
@@ -66,7 +68,7 @@ fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut V
         next.absorb_held();
     }
     if segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end()) {
-        next.peer_fin = Some(segment.text_end());
+        next.note_fin(segment.text_end());
     }
     let text_rule = if segment.payload.is_empty() { decided } else { rules::TEXT.at(tcb.state) };
     let took_fin = take_fin(&mut next);
@@ -89,7 +91,7 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
     let fin_in_window = segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end());
     if env.habits.allows(Habit::HoldsOutOfOrder, true) && next.hold(start, end) {
         if fin_in_window {
-            next.peer_fin = Some(segment.text_end());
+            next.note_fin(segment.text_end());
             let without_fin = Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() });
             out.push(Outcome::new(rule, without_fin, answer).departing(rules::QUEUE_OOO));
         }

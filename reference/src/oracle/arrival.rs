@@ -6,7 +6,7 @@ use crate::oracle::hypothesis::{Due, Echo, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
-use crate::segment::{Segment, TcpOption};
+use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::Conn;
@@ -198,10 +198,7 @@ impl Hypothesis {
             clocks.sacked = true;
         }
         let old_nxt = was.map_or(tcb.rcv_nxt, |w| w.rcv_nxt);
-        if clocks.floor_at != at.now || was.is_none() {
-            clocks.ack_floor = old_nxt;
-            clocks.floor_at = at.now;
-        }
+        self.user.ecn |= segment.is_syn() && segment.flags.any(Flags::ECE | Flags::CWR);
         let in_order = tcb.rcv_nxt != old_nxt;
         if in_order && segment.payload.len() >= usize::from(clocks.rmss) && clocks.rmss > 0 {
             clocks.full_unacked = clocks.full_unacked.saturating_add(1);

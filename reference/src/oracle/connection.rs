@@ -59,7 +59,7 @@ pub(crate) enum Kind {
     Emit,
     Quiet,
     Opening,
-    Wrote(u32),
+    Wrote { octets: u32, urgent: bool },
     Close { orphan: bool },
     Abort,
     ListenerGone,
@@ -217,15 +217,17 @@ impl Connection {
             }
             return;
         }
+        if !matches!(entry.kind, Kind::Emit | Kind::Quiet | Kind::Opening) {
+            if let Some(due) = h.unanswered(entry.settled, context.profile) {
+                if broken {
+                    let late = h.broken_silence(due, entry.event);
+                    self.step(&late, entry, context, false, out, licence);
+                }
+                return;
+            }
+        }
         match (entry.kind, &event.what) {
             (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
-                if let Some(due) = h.unanswered(entry.settled, context.profile) {
-                    if broken {
-                        let late = h.broken_silence(due, entry.event);
-                        self.step(&late, entry, context, false, out, licence);
-                    }
-                    return;
-                }
                 h.arrivals(segment, &at, out);
                 if broken {
                     h.broken_arrivals(segment, &at, out);
@@ -248,19 +250,20 @@ impl Connection {
                 }
             }
             (Kind::Quiet, _) => {
-                if let Some(mut h) = self.in_time(h, event.at, entry, context, broken, out, licence) {
-                    if let Some(tcb) = h.conn.tcb() {
-                        h.clocks.ack_floor = tcb.rcv_nxt;
-                    }
+                if let Some(h) = self.in_time(h, event.at, entry, context, broken, out, licence) {
                     self.release(h, context, out);
                 }
             }
             (Kind::Recv, What::Call { result, .. }) => {
-                let mut next = h.clone();
                 let true_octets = !matches!(result, CallResult::Data(d) if !self.reads(h, d));
-                if true_octets && next.fits_recv(result) {
-                    out.push(next);
-                } else if broken {
+                let from = out.len();
+                h.each_age(&at, |h| {
+                    let mut next = h.clone();
+                    if true_octets && next.fits_recv(result) {
+                        out.push(next);
+                    }
+                });
+                if out.len() == from && broken {
                     out.push(h.broken_recv(result, entry.event));
                 }
             }
@@ -287,7 +290,7 @@ impl Connection {
                         h.last.event = entry.event;
                     }
                     Kind::Opening => h.opening(&at),
-                    Kind::Wrote(n) => h.wrote(n, &at),
+                    Kind::Wrote { octets, urgent } => h.wrote(octets, urgent, &at),
                     Kind::KeepAlive(on) => h.user.keepalive = on,
                     Kind::Timeout(t) => h.user.timeout = t,
                     _ => {}
@@ -435,7 +438,6 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
     use crate::api::{How, SetOption};
     match (call, result) {
         (_, CallResult::Unsupported) => None,
-        (Call::Send { .. }, CallResult::Count(n)) => Some(Kind::Wrote(*n)),
         (Call::Recv { .. }, _) => Some(Kind::Recv),
         (Call::Shutdown { how: How::Write | How::Both, .. }, CallResult::Done) => Some(Kind::Close { orphan: false }),
         (Call::Close { .. }, CallResult::Done) => Some(Kind::Close { orphan: true }),
@@ -463,7 +465,7 @@ const CHECKPOINT_EVERY: usize = 8;
 /// Checkpoints kept: how far back a fault is sought.
 const CHECKPOINTS: usize = 4;
 /// Most permitted explanations at a time.
-const MAX_HYPOTHESES: usize = 64;
+const MAX_HYPOTHESES: usize = 160;
 /// Most explanations with a fault at a time.
 const MAX_ASSUMED: usize = 400;
 /// Most faults at one entry.

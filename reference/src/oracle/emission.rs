@@ -68,6 +68,7 @@ const UNCALLED: u8 = 8;
 impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        self.flags_in_use(sent.segment)?;
         match self.emit_now(sent) {
             Ok(licence) => {
                 let reply = |e: &Echo| e.syn_ack == sent.segment.is_syn() && e.ack == sent.segment.ack;
@@ -78,6 +79,22 @@ impl Hypothesis {
             }
             Err(misfit) => self.emit_echo(sent).or_else(|| self.emit_ghost(sent)).ok_or(misfit),
         }
+    }
+
+    /// URG only where the user wrote urgent octets (RFC 9293 section 3.10.2), ECE and CWR only where ECN was asked for (RFC 3168 section 6.1.1).
+    fn flags_in_use(&mut self, segment: &Segment) -> Result<(), Misfit> {
+        if segment.flags.has(Flags::URG) && !self.user.urgent {
+            return Err(Misfit::new(rules::SEND, "urg", BREAKS));
+        }
+        let asks = Flags::ECE | Flags::CWR;
+        if segment.is_syn() && !segment.is_ack() && segment.flags.has(asks) {
+            self.user.ecn = true;
+        }
+        if segment.flags.any(asks) && !self.user.ecn {
+            let rule = if segment.is_syn() { rules::ECN_SETUP } else { rules::ECN_NEGOTIATED };
+            return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "ecn", BREAKS) });
+        }
+        Ok(())
     }
 
     /// A reply to an earlier arrival of the same group, overtaken by what a later one did.
@@ -134,7 +151,10 @@ impl Hypothesis {
                     && same_ack
                     && seg.payload.is_empty()
             }
-            ResetDue::Abort(low, high) => !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high),
+            ResetDue::Abort { low, high, ack } => {
+                let true_ack = !seg.is_ack() || ack.is_none_or(|n| seg.ack == n);
+                !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high) && true_ack
+            }
         };
         let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && matches(reset));
         if let Some(i) = owed(false).or_else(|| owed(true)) {
@@ -201,6 +221,9 @@ impl Hypothesis {
             return Err(misfit(self, "length"));
         }
         let first = self.iss_unseen;
+        if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
+            self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
+        }
         if let Some(tcb) = self.conn.tcb_mut() {
             if first {
                 tcb.iss = seg.seq;
@@ -236,12 +259,12 @@ impl Hypothesis {
         if !seg.is_ack() {
             return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
-        let floor = if self.clocks.floor_at == sent.at || self.clocks.floor_at >= sent.from { self.clocks.ack_floor } else { tcb.rcv_nxt };
-        if seg.ack.gt(tcb.rcv_nxt) || seg.ack.lt(floor) {
+        // Of a group of arrivals, the earlier ones may be acknowledged as they came.
+        let current = seg.ack == tcb.rcv_nxt;
+        if !current && !self.echoes.iter().any(|e| e.ack == seg.ack) {
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
             return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
-        let current = seg.ack == tcb.rcv_nxt;
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.advertise(sent);
         if current {
@@ -303,9 +326,10 @@ impl Hypothesis {
         let queued = self.stream_end().gt(tcb.snd_nxt) || tcb.snd_una != tcb.snd_nxt;
         let probes_window = tcb.snd_wnd == 0 && queued && (seg.seq == tcb.snd_una - 1 || seg.seq == tcb.snd_una || seg.seq == tcb.snd_nxt);
         if probes_window {
-            if sent.at < self.clocks.progress_since.min(self.clocks.head_sent.0) + sent.profile.rto_min {
+            if sent.at + CLOCK < self.clocks.progress_since.max(self.clocks.head_sent.0) + sent.profile.rto_min {
                 return None;
             }
+            self.clocks.backoff = (self.clocks.backoff + 1).min(16);
             self.clocks.progress_since = sent.at;
             self.clocks.rto_since = sent.at;
             self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
@@ -323,9 +347,11 @@ impl Hypothesis {
             return Err(Misfit::new(rules::SEND, "before-established", BREAKS));
         }
         if tcb.snd_wnd == 0 && seg.payload.len() == 1 {
+            if seg.seq.ge(tcb.snd_una) {
+                self.octets(sent)?;
+            }
             if let Some(licence) = self.probe(sent) {
                 if seg.seq.ge(self.conn.tcb().map_or(seg.seq, |t| t.snd_nxt)) {
-                    self.octets(sent)?;
                     self.moved_on(sent);
                 }
                 return Ok(licence);
@@ -427,17 +453,19 @@ impl Hypothesis {
         if gap_most + CLOCK < sent.profile.rto_min {
             return Err(early(rules::RTO_TOO_EARLY, Level::Must));
         }
-        let doubled = self.clocks.last_gap + self.clocks.last_gap / 2;
-        let flat_allowed = self.clocks.timeouts <= linear || self.clocks.last_gap >= 55 * SECOND;
+        // RFC 6298 (2.5) allows a bound of 60 s.
+        let doubled = (self.clocks.last_gap + self.clocks.last_gap / 2).min(55 * SECOND);
+        let flat_allowed = self.clocks.timeouts <= linear;
         if self.clocks.timeouts >= 1 && gap_most + CLOCK < doubled && !flat_allowed {
             return Err(early(rules::RTO_BACKOFF, Level::Must));
         }
         if gap_most + CLOCK < SECOND {
             self.departs = self.departs.or(Some((rules::RTO_MINIMUM, sent.event)));
         }
-        self.clocks.last_gap = gap_most;
+        // The timer may have started again after the segment was sent (RFC 6298 (5.3)).
+        self.clocks.last_gap = sent.at.saturating_sub(self.clocks.rto_since.max(self.clocks.head_sent.0));
         self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
-        self.clocks.backoff = self.clocks.backoff.max(self.clocks.timeouts);
+        self.clocks.backoff = (self.clocks.backoff + 1).min(16);
         self.resent_head(sent);
         Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
     }
@@ -445,7 +473,7 @@ impl Hypothesis {
     /// Octets left again under another licence than the timer's. It may have been the timer all the same, which then has backed off.
     fn resent_otherwise(&mut self, sent: &Sent<'_>) {
         if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
-            self.clocks.backoff = (self.clocks.backoff.max(self.clocks.timeouts) + 1).min(16);
+            self.clocks.backoff = (self.clocks.backoff + 1).min(16);
             self.clocks.last_gap = 0;
         }
         self.resent_head(sent);

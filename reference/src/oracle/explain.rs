@@ -91,7 +91,7 @@ fn allowed(h: &Hypothesis, profile: &Profile) -> Vec<String> {
         let form = match reset {
             ResetDue::Form(ResetForm::Bare(seq)) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
             ResetDue::Form(ResetForm::WithAck(ack)) => format!("<SEQ=0><ACK={}><CTL=RST,ACK>", name(*ack, irs, "IRS")),
-            ResetDue::Abort(_, seq) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
+            ResetDue::Abort { high: seq, .. } => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
         };
         lines.push(format!("{form} by {}", due.rule));
     }

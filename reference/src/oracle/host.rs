@@ -259,14 +259,14 @@ impl Oracle {
                 self.connecting.push((*port, *remote_port, *family, *socket, index));
             }
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
-            (Call::Send { socket, data, .. }, CallResult::Count(n)) => {
+            (Call::Send { socket, data, urgent }, CallResult::Count(n)) => {
                 if let Some((tuple, stream)) = self.connection_of(*socket) {
                     let taken = &data[..(*n as usize).min(data.len())];
                     if let Some(c) = self.connections.get_mut(&tuple) {
                         c.written.resize_with(c.written.len().max(stream + 1), Vec::new);
                         c.written[stream].extend_from_slice(taken);
                     }
-                    self.judge(tuple, index, Kind::Wrote(*n), stream, trace);
+                    self.judge(tuple, index, Kind::Wrote { octets: *n, urgent: *urgent }, stream, trace);
                 }
             }
             (

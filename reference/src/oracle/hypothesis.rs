@@ -68,8 +68,12 @@ pub(crate) struct Dues {
 pub(crate) enum ResetDue {
     /// Exactly this.
     Form(ResetForm),
-    /// For an ABORT: SEQ within these bounds, with or without an acknowledgment.
-    Abort(Seq, Seq),
+    /// For an ABORT: SEQ within these bounds, and with the ACK bit, where it is set, this number (any where `None`).
+    Abort {
+        low: Seq,
+        high: Seq,
+        ack: Option<Seq>,
+    },
 }
 
 /// Something owed.
@@ -115,7 +119,7 @@ pub(crate) struct Clocks {
     pub(crate) time_wait: (Micros, Micros),
     /// When the last reply to an unacceptable segment was sent.
     pub(crate) last_challenge: Option<Micros>,
-    /// Time-outs whose backoff still counts, since no round trip was measured after them (RFC 6298 section 5).
+    /// How often the time-out can have doubled since a round trip was last measured (RFC 6298 section 5).
     pub(crate) backoff: u8,
     /// SND.NXT when the first acknowledgment after those time-outs came.
     pub(crate) backoff_until: Seq,
@@ -123,10 +127,6 @@ pub(crate) struct Clocks {
     pub(crate) rmss: u16,
     /// Full-sized in-order segments not acknowledged yet.
     pub(crate) full_unacked: u8,
-    /// RCV.NXT before the arrivals of the present instant: an ACK already on its way may carry it.
-    pub(crate) ack_floor: Seq,
-    /// The instant of that.
-    pub(crate) floor_at: Micros,
     /// The highest right edge that the peer ever gave.
     pub(crate) snd_right_max: Seq,
     /// Most octets of buffer seen.
@@ -154,6 +154,10 @@ pub(crate) struct User {
     pub(crate) established: bool,
     /// How it ended.
     pub(crate) ended: Option<Ended>,
+    /// Urgent octets were written.
+    pub(crate) urgent: bool,
+    /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).
+    pub(crate) ecn: bool,
     /// Keep-alives were switched on.
     pub(crate) keepalive: bool,
     /// The user (or its timeout) may end it early.
@@ -238,7 +242,7 @@ impl Hypothesis {
     /// Longest time until the retransmission timer fires again.
     pub(crate) fn rto_upper(&self, profile: &Profile) -> Micros {
         let first = profile.rto_first.max(6 * self.clocks.rtt_max + SECOND);
-        (first << self.clocks.timeouts.max(self.clocks.backoff).min(16)).min(profile.rto_max.max(first)) * 12 / 10
+        (first << self.clocks.backoff.min(16)).min(profile.rto_max.max(first)) * 12 / 10
     }
 
     /// Whether something sent waits for its acknowledgment.

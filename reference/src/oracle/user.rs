@@ -22,7 +22,8 @@ impl Hypothesis {
     }
 
     /// SEND took octets.
-    pub(crate) fn wrote(&mut self, octets: u32, at: &At<'_>) {
+    pub(crate) fn wrote(&mut self, octets: u32, urgent: bool, at: &At<'_>) {
+        self.user.urgent |= urgent;
         let nothing_waiting = self.conn.tcb().is_none_or(|t| self.stream_end().le(t.snd_nxt));
         self.user.written += octets;
         if nothing_waiting {
@@ -111,7 +112,7 @@ impl Hypothesis {
         let bounds = if let Conn::SynSent(c) = &self.conn { Some((c.iss, c.snd_nxt)) } else { None };
         let due = Due { optional: true, ..self.due(rule, at) };
         let mut gone = self.gone(how);
-        gone.dues.resets.extend(bounds.map(|(low, high)| (ResetDue::Abort(low, high), due)));
+        gone.dues.resets.extend(bounds.map(|(low, high)| (ResetDue::Abort { low, high, ack: None }, due)));
         gone
     }
 
@@ -139,8 +140,9 @@ impl Hypothesis {
         self.note(rule, at);
         let due = self.due(rule, at);
         let Some(tcb) = self.conn.tcb() else { return self.gone(Ended::Aborted) };
-        let low = if self.outstanding() { tcb.snd_una } else { tcb.snd_nxt };
-        let reset = ResetDue::Abort(low, tcb.snd_nxt);
+        // A stack that went back after a time-out shows a lower SND.NXT.
+        let low = if self.clocks.timeouts > 0 || self.clocks.resend_below.is_some() { tcb.snd_una } else { tcb.snd_nxt };
+        let reset = ResetDue::Abort { low, high: tcb.snd_nxt, ack: Some(tcb.rcv_nxt) };
         let mut gone = self.gone(Ended::Aborted);
         gone.dues.resets.push((reset, due));
         gone

@@ -10,7 +10,7 @@ use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::mutant::Mutant;
 use crate::state::State;
-use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
+use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, LEAST_MSS, SynSent, Tcb};
 
 /// One connection.
 #[derive(Clone, Debug)]
@@ -190,7 +190,7 @@ impl Endpoint {
             Conn::SynSent(c) => c.iss,
             Conn::Open(t) => t.snd_una,
         };
-        let mss = u32::from(tcb.snd_mss);
+        let mss = u32::from(tcb.snd_mss.max(LEAST_MSS));
         if tcb.snd_una == old_una {
             if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
                 self.timers.duplicate_acks += 1;
@@ -382,7 +382,7 @@ impl Endpoint {
                 self.ended = Some(CallError::Closed);
                 self.stop();
             }
-            Conn::Open(_) if orphan && unread => {
+            Conn::Open(t) if orphan && unread && !matches!(t.state, State::Closing | State::LastAck | State::TimeWait) => {
                 // SHLD-3: unread text is lost, which an RST tells the peer.
                 return self.abort(now, policy);
             }
