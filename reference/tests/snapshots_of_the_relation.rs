@@ -99,7 +99,7 @@ fn state_graph() {
             let Some(sent) = after.step(cause) else { continue };
             let (from, to) = (walk.state(), after.state());
             // A listener that is still served stands behind a connection that is gone; only SYN-RECEIVED returns to it.
-            let gone = to == State::Listen && !matches!(from, State::Closed | State::SynReceived);
+            let gone = to == State::Listen && !matches!(from, State::Closed | State::Listen | State::SynReceived);
             let to = if gone { State::Closed } else { to };
             if from != to {
                 edges.insert((from, cause, sent, to));
