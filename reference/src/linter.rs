@@ -4,6 +4,7 @@
 //! in any state and under every freedom: what is not sure it passes over.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 
 use crate::api::{Call, CallResult, Family, How, Micros, SocketId};
 use crate::catalogue::RuleId;
@@ -32,10 +33,6 @@ pub fn lint(trace: &Trace) -> Vec<Finding> {
     linter.findings
 }
 
-const CHECKSUM: RuleId = RuleId("RFC9293:MUST-2");
-const RESERVED: RuleId = RuleId("RFC9293:3.1/reserved-bits");
-const OPTION_LENGTH: RuleId = RuleId("RFC9293:MUST-68");
-const OPTION_PADDING: RuleId = RuleId("RFC9293:MUST-69");
 const MSS_ON_SYN: RuleId = RuleId("RFC9293:MUST-65");
 const ACK_CURRENT: RuleId = RuleId("RFC9293:3.8/ack-always");
 const STREAM: RuleId = RuleId("RFC9293:3.10.2/SEND/ESTABLISHED-CLOSE-WAIT");
@@ -212,22 +209,24 @@ impl Own {
 }
 
 impl Linter {
-    fn find(&mut self, rule: RuleId, kind: &'static str, tuple: Option<Tuple>, seen: String, allowed: &str) {
-        let level = rule.entry().map_or(Class::Violates, |r| Class::of(r.level));
-        let open = tuple.and_then(|t| self.connections.get(&t)).is_some_and(|c| c.own.is_some());
+    fn find(&mut self, (rule, kind, allowed): Fault, tuple: Tuple, seen: String) {
+        let class = rule.entry().map_or(Class::Violates, |r| Class::of(r.level));
+        let open = self.connections.get(&tuple).is_some_and(|c| c.own.is_some());
         let state = if open { State::Established } else { State::Closed };
-        let (event, at, allowed) = (self.event, self.at, vec![allowed.to_owned()]);
-        self.findings.push(Finding { rule, class: level, state, tuple, event, cause: None, at, kind, seen, allowed });
+        let (tuple, event, at, allowed) = (Some(tuple), self.event, self.at, vec![allowed.to_owned()]);
+        self.findings.push(Finding { rule, class, state, tuple, event, cause: None, at, kind, seen, allowed });
     }
 
     fn emit(&mut self, tuple: Tuple, segment: &Segment, defects: &[WireDefect], event: &Event) {
         let mut faults: Vec<Fault> = Vec::new();
         for defect in defects {
             faults.push(match defect {
-                WireDefect::BadChecksum => (CHECKSUM, "checksum", "the checksum of the pseudo-header, the header and the text"),
-                WireDefect::ReservedBits => (RESERVED, "reserved", "zero in the reserved bits"),
-                WireDefect::OptionLength => (OPTION_LENGTH, "option-length", "options with a legal length"),
-                WireDefect::OptionPadding => (OPTION_PADDING, "padding", "zero behind the end of the option list"),
+                WireDefect::BadChecksum => {
+                    (RuleId("RFC9293:MUST-2"), "checksum", "the checksum of the pseudo-header, the header and the text")
+                }
+                WireDefect::ReservedBits => (RuleId("RFC9293:3.1/reserved-bits"), "reserved", "zero in the reserved bits"),
+                WireDefect::OptionLength => (RuleId("RFC9293:MUST-68"), "option-length", "options with a legal length"),
+                WireDefect::OptionPadding => (RuleId("RFC9293:MUST-69"), "padding", "zero behind the end of the option list"),
             });
         }
         if segment.mss().is_some() && !segment.is_syn() {
@@ -244,8 +243,8 @@ impl Linter {
         let connection = self.connections.entry(tuple).or_default();
         connection.arrived = false;
         connection.only_rst = None;
-        for (rule, kind, allowed) in faults {
-            self.find(rule, kind, Some(tuple), segment.to_string(), allowed);
+        for fault in faults {
+            self.find(fault, tuple, segment.to_string());
         }
     }
 
@@ -258,11 +257,7 @@ impl Linter {
             let same = |r: &Segment| r.flags == segment.flags && r.seq == segment.seq && (!r.is_ack() || r.ack == segment.ack);
             match connection.resets.iter().position(same) {
                 Some(i) => drop(connection.resets.remove(i)),
-                None => faults.push((
-                    RST_FORM,
-                    "reset-form",
-                    "<SEQ=SEG.ACK><CTL=RST> to an ACK, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK> else",
-                )),
+                None => faults.push((RST_FORM, "reset-form", "SEQ=SEG.ACK without ACK, or SEQ=0 and ACK=SEG.SEQ+SEG.LEN")),
             }
         }
     }
@@ -362,50 +357,37 @@ impl Linter {
     }
 
     fn call(&mut self, call: &Call, result: &CallResult) {
-        match call {
-            Call::Listen { port, .. } => {
-                if let CallResult::Socket(socket) = result {
-                    self.listeners.insert(*socket, *port);
-                }
+        match (call, result) {
+            (Call::Listen { port, .. }, CallResult::Socket(socket)) => drop(self.listeners.insert(*socket, *port)),
+            (Call::Connect { port, remote_port, family }, CallResult::Socket(socket)) => {
+                self.connects.push((*socket, *port, *remote_port, *family));
             }
-            Call::Accept { socket } => self.accept(*socket, result),
-            Call::Connect { port, remote_port, family } => {
-                if let CallResult::Socket(socket) = result {
-                    self.connects.push((*socket, *port, *remote_port, *family));
-                }
+            (Call::Accept { socket: listener }, CallResult::Accepted { socket, peer }) => self.accept(*listener, *socket, *peer),
+            (Call::Send { socket, data, .. }, CallResult::Count(n)) => {
+                let taken = data.iter().take(usize::try_from(*n).unwrap_or(usize::MAX));
+                self.sockets.entry(*socket).or_default().written.extend(taken);
             }
-            Call::Send { socket, data, .. } => {
-                if let CallResult::Count(n) = result {
-                    let taken = data.iter().take(usize::try_from(*n).unwrap_or(usize::MAX));
-                    self.sockets.entry(*socket).or_default().written.extend(taken);
-                }
-            }
-            Call::Recv { socket, .. } => {
-                if let CallResult::Data(data) = result {
-                    self.read(*socket, data);
-                }
-            }
-            Call::Shutdown { socket, how: How::Write | How::Both } | Call::Close { socket } | Call::Abort { socket } => {
+            (Call::Recv { socket, .. }, CallResult::Data(data)) => self.read(*socket, data),
+            (Call::Shutdown { socket, how: How::Write | How::Both } | Call::Close { socket } | Call::Abort { socket }, _) => {
                 for connection in self.connections.values_mut() {
                     connection.only_rst = None;
                 }
                 self.blind |= self.listeners.contains_key(socket);
                 self.sockets.entry(*socket).or_default().closed = true;
             }
-            Call::Shutdown { how: How::Read, .. } | Call::Set { .. } | Call::State { .. } => {}
+            _ => {}
         }
     }
 
-    fn accept(&mut self, listener: SocketId, result: &CallResult) {
-        let CallResult::Accepted { socket, peer } = result else { return };
+    fn accept(&mut self, listener: SocketId, socket: SocketId, peer: Option<SocketAddr>) {
         let port = self.listeners.get(&listener);
-        let mine = |t: &&Tuple| Some(&t.local.port()) == port && Some(t.remote) == *peer;
+        let mine = |t: &&Tuple| Some(&t.local.port()) == port && Some(t.remote) == peer;
         let Some(tuple) = self.connections.keys().find(mine).copied() else {
             self.blind = true;
             return;
         };
-        self.sockets.entry(*socket).or_default().tuple = Some(tuple);
-        self.connections.entry(tuple).or_default().socket = Some(*socket);
+        self.sockets.entry(socket).or_default().tuple = Some(tuple);
+        self.connections.entry(tuple).or_default().socket = Some(socket);
     }
 
     /// What the application reads is a prefix of one stream of the peer's, any version of each octet.
@@ -417,7 +399,8 @@ impl Linter {
         socket.unfit.extend(connection.peers.iter().filter(|p| !p.holds(offset, data)).map(|p| p.irs));
         // Urgent octets may be taken out of the stream by the sockets API.
         if !connection.urgent && connection.peers.iter().all(|p| socket.unfit.contains(&p.irs)) {
-            self.find(READ, "read", Some(tuple), format!("{} octets read at offset {offset}", data.len()), "what the peer sent there");
+            let fault = (READ, "read", "what the peer sent there");
+            self.find(fault, tuple, format!("{} octets read at offset {offset}", data.len()));
         }
     }
 }

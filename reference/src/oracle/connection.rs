@@ -147,13 +147,21 @@ impl Connection {
             if self.suspects.is_some() {
                 // None of the suspected faults explains what follows by itself: the likeliest is held against the stack, and judging goes on.
                 self.convict(judged);
+                self.log.push(entry);
                 continue;
             }
-            if !self.suspect(entry, context) {
-                self.unjudged = Some("no explanation was found");
+            match self.suspect(entry, context) {
+                Suspicion::Explains => {
+                    self.convict_if_certain(judged);
+                    return;
+                }
+                // An overdue reply, and then a segment that is wrong too: one after the other.
+                Suspicion::ExplainsSilence => {
+                    self.convict(judged);
+                    self.log.push(entry);
+                }
+                Suspicion::Nothing => break,
             }
-            self.convict_if_certain(judged);
-            return;
         }
         self.unjudged = Some("no explanation was found");
     }
@@ -220,8 +228,7 @@ impl Connection {
         if !matches!(entry.kind, Kind::Emit | Kind::Quiet | Kind::Opening) {
             if let Some(due) = h.unanswered(entry.settled, context.profile) {
                 if broken {
-                    let late = h.broken_silence(due, entry.event);
-                    self.step(&late, entry, context, false, out, licence);
+                    self.after_silence(h.broken_silence(due, entry.event), entry, context, out, licence);
                 }
                 return;
             }
@@ -317,10 +324,18 @@ impl Connection {
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
         if broken {
-            let late = h.broken_silence(due, entry.event);
-            self.step(&late, entry, context, false, out, licence);
+            self.after_silence(h.broken_silence(due, entry.event), entry, context, out, licence);
         }
         None
+    }
+
+    /// Goes on from a silence that broke a rule; where what follows breaks another one, the explanation stays behind until that is judged.
+    fn after_silence(&self, late: Hypothesis, entry: Entry, context: &Context<'_>, out: &mut Vec<Hypothesis>, licence: &mut Option<Licence>) {
+        let from = out.len();
+        self.step(&late, entry, context, false, out, licence);
+        if out.len() == from {
+            out.push(Hypothesis { behind: true, ..late });
+        }
     }
 
     /// Arrivals that waited for the stack's ISN are judged once it is known, or once it is clear that no SYN-ACK comes.
@@ -352,7 +367,7 @@ impl Connection {
 
     /// No permitted explanation is left: assumes one fault since the oldest checkpoint, in every way that leads to what was seen. Which of
     /// them it was may show only later.
-    fn suspect(&mut self, entry: Entry, context: &Context<'_>) -> bool {
+    fn suspect(&mut self, entry: Entry, context: &Context<'_>) -> Suspicion {
         let (from, mut set) = self.checkpoints.front().cloned().unwrap_or_else(|| (self.log.len() - 1, self.hypotheses.clone()));
         for past in &self.log[from..] {
             let mut next = Vec::new();
@@ -371,15 +386,20 @@ impl Connection {
                 charges.push((blame, explain::finding(self.tuple, &blame, &self.hypotheses, entry, context)));
             }
         }
-        if set.is_empty() {
-            return false;
-        }
+        let suspicion = if set.is_empty() {
+            return Suspicion::Nothing;
+        } else if set.iter().all(|h| h.behind) {
+            Suspicion::ExplainsSilence
+        } else {
+            set.retain(|h| !h.behind);
+            Suspicion::Explains
+        };
         set.truncate(MAX_HYPOTHESES);
         self.hypotheses = set;
         self.suspects = Some(Suspects { charges, entries: 0 });
         self.checkpoints.clear();
         self.log.clear();
-        true
+        suspicion
     }
 
     /// Convicts where one fault alone is left, or where the others had time enough to show themselves.
@@ -402,6 +422,7 @@ impl Connection {
         self.hypotheses.retain(|h| h.blame == Some(blame));
         for h in &mut self.hypotheses {
             h.blame = None;
+            h.behind = false;
         }
         dedup(&mut self.hypotheses);
         self.log.clear();
@@ -423,6 +444,16 @@ impl Connection {
             }
         }
     }
+}
+
+/// What a fault explains.
+enum Suspicion {
+    /// All that was seen.
+    Explains,
+    /// A missing reply, but not the event by which it was missed.
+    ExplainsSilence,
+    /// Nothing does.
+    Nothing,
 }
 
 /// Faults of which one must have happened.

@@ -161,6 +161,10 @@ impl Hypothesis {
             let (_, due) = self.dues.resets.remove(i);
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
+        if !self.deferred.is_empty() {
+            // Of a group with the SYN: the reset may leave before the SYN-ACK that it depends on.
+            return Ok(Licence { rule: self.last.rule, demanded: false });
+        }
         let near = self.dues.resets.iter().map(|(_, d)| *d).find(|d| !d.optional);
         if let Some(due) = near {
             return Err(Misfit::garbled(due, "reset-fields"));
@@ -332,6 +336,7 @@ impl Hypothesis {
             self.clocks.backoff = (self.clocks.backoff + 1).min(16);
             self.clocks.progress_since = sent.at;
             self.clocks.rto_since = sent.at;
+            self.clocks.head_sent = (sent.from, sent.at);
             self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
             return Some(Licence { rule: rules::PROBE, demanded: false });
         }

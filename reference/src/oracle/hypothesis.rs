@@ -30,6 +30,8 @@ pub(crate) struct Hypothesis {
     pub(crate) departs: Option<(RuleId, usize)>,
     /// While a finding is sought: the one fault that this explanation assumes.
     pub(crate) blame: Option<Blame>,
+    /// It explains why something is missing, but not yet the event by which that showed.
+    pub(crate) behind: bool,
     /// The ISN of a connection whose SYN was not seen yet stands as 0.
     pub(crate) iss_unseen: bool,
     /// The connection as it was before an arrival of a group deleted it: what earlier ones of the group had made it send may still come.
@@ -227,6 +229,7 @@ impl Hypothesis {
             last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
             departs: None,
             blame: None,
+            behind: false,
             iss_unseen: false,
             ghost: None,
             echoes: Vec::new(),
