@@ -124,13 +124,10 @@ struct Own {
 
 impl Peer {
     fn arrive(&mut self, segment: &Segment) {
-        let from = segment.seq.since(self.irs);
-        if from >= 1 << 31 {
-            let skip = self.irs.since(segment.seq);
-            if skip < segment.len() {
-                self.cover(0, segment.len() - skip);
-            }
-        } else {
+        let (from, skip) = (segment.seq.since(self.irs), self.irs.since(segment.seq));
+        if skip < segment.len() {
+            self.cover(0, segment.len() - skip);
+        } else if from < 1 << 31 {
             self.cover(from, from + segment.len());
         }
         if !segment.payload.is_empty() {
@@ -241,8 +238,7 @@ impl Linter {
             self.numbers(tuple, segment, &mut faults);
         }
         let connection = self.connections.entry(tuple).or_default();
-        connection.arrived = false;
-        connection.only_rst = None;
+        (connection.arrived, connection.only_rst) = (false, None);
         for fault in faults {
             self.find(fault, tuple, segment.to_string());
         }
@@ -369,9 +365,7 @@ impl Linter {
             }
             (Call::Recv { socket, .. }, CallResult::Data(data)) => self.read(*socket, data),
             (Call::Shutdown { socket, how: How::Write | How::Both } | Call::Close { socket } | Call::Abort { socket }, _) => {
-                for connection in self.connections.values_mut() {
-                    connection.only_rst = None;
-                }
+                self.connections.values_mut().for_each(|c| c.only_rst = None);
                 self.blind |= self.listeners.contains_key(socket);
                 self.sockets.entry(*socket).or_default().closed = true;
             }
