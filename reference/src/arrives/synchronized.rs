@@ -107,13 +107,15 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     let owed = if rfc5961 { Level::Must } else { Level::Should };
     out.push(Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer));
     // Appendix A.2 and the zero-window allowance: the acknowledgment in a segment that is otherwise unacceptable may be honoured.
-    if segment.is_ack() && !segment.is_syn() && tcb.state != State::SynReceived {
-        if let Some(mut next) = ack::honour(tcb, segment) {
-            let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
-            let timer = if became_time_wait { TimeWaitTimer::Starts } else { timer };
-            let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(std::mem::replace(&mut next, tcb.clone())) };
-            out.push(Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer));
-        }
+    if segment.is_ack()
+        && !segment.is_syn()
+        && tcb.state != State::SynReceived
+        && let Some(mut next) = ack::honour(tcb, segment)
+    {
+        let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
+        let timer = if became_time_wait { TimeWaitTimer::Starts } else { timer };
+        let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(std::mem::replace(&mut next, tcb.clone())) };
+        out.push(Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer));
     }
 }
 

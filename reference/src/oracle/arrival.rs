@@ -38,7 +38,8 @@ impl Hypothesis {
         if ill_formed_options(segment) {
             // MUST-7: a segment with an illegal option length may be dropped; its connection may be reset.
             let mut dropped = self.clone();
-            dropped.last = Last { rule: rules::OPTION_ILLEGAL, event: at.event, state: self.conn.state(at.listening), silent_at: Some(at.now) };
+            dropped.last =
+                Last { rule: rules::OPTION_ILLEGAL, event: at.event, state: self.conn.state(at.listening), silent_at: Some(at.now) };
             let mut reset = dropped.clone().gone(Ended::By(Signal::Reset));
             reset.answer(Answer::MayReset(ResetForm::answering(segment)), rules::OPTION_ILLEGAL, segment, at);
             out.extend([dropped, reset]);

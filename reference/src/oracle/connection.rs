@@ -12,7 +12,7 @@ use crate::oracle::hypothesis::{Blame, Ended, Hypothesis};
 use crate::oracle::stream::Received;
 use crate::profile::Profile;
 use crate::rules;
-use crate::segment::Tuple;
+use crate::segment::{Segment, Tuple};
 use crate::state::State;
 use crate::tcb::Conn;
 use crate::trace::{Arrival, Trace, What};
@@ -123,7 +123,7 @@ impl Connection {
         if self.unjudged.is_some() || (entry.kind == Kind::Quiet && context.trace.events[entry.event].at <= self.deadline) {
             return judged;
         }
-        if self.log.len() % CHECKPOINT_EVERY == 0 {
+        if self.log.len().is_multiple_of(CHECKPOINT_EVERY) {
             self.checkpoint();
         }
         self.log.push(entry);
@@ -134,14 +134,13 @@ impl Connection {
 
     fn judge_logged(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
         for _ in 0..MAX_ROUNDS {
-            let mut next = Vec::with_capacity(self.hypotheses.len() + 2);
-            let mut licence = None;
+            let mut next = Next { hypotheses: Vec::with_capacity(self.hypotheses.len() + 2), licence: None };
             for h in &self.hypotheses {
-                self.step(h, entry, context, false, &mut next, &mut licence);
+                self.step(h, entry, context, false, &mut next);
             }
-            if !next.is_empty() {
-                judged.licence = licence;
-                self.adopt(next, entry, context, judged);
+            if !next.hypotheses.is_empty() {
+                judged.licence = next.licence;
+                self.adopt(next.hypotheses, entry, context, judged);
                 return;
             }
             if self.suspects.is_some() {
@@ -168,12 +167,12 @@ impl Connection {
 
     /// Takes on new explanations; where all of them break a SHOULD, that is a finding.
     fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
-        if next.iter().all(|h| h.departs.is_some()) {
-            if let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event) {
-                judged.findings.push(self.departure(rule, event, context, &next[0]));
-                for h in &mut next {
-                    h.departs = h.departs.filter(|d| *d != (rule, event));
-                }
+        if next.iter().all(|h| h.departs.is_some())
+            && let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event)
+        {
+            judged.findings.push(self.departure(rule, event, context, &next[0]));
+            for h in &mut next {
+                h.departs = h.departs.filter(|d| *d != (rule, event));
             }
         }
         dedup(&mut next);
@@ -203,101 +202,106 @@ impl Connection {
     }
 
     /// What `entry` makes of one explanation. With `broken`, also what it becomes if the stack breaks one rule here.
-    fn step(
-        &self,
-        h: &Hypothesis,
-        entry: Entry,
-        context: &Context<'_>,
-        broken: bool,
-        out: &mut Vec<Hypothesis>,
-        licence: &mut Option<Licence>,
-    ) {
+    fn step(&self, h: &Hypothesis, entry: Entry, context: &Context<'_>, broken: bool, next: &mut Next) {
         let broken = broken && h.blame.is_none();
         let event = &context.trace.events[entry.event];
-        let listening = matches!(entry.kind, Kind::Arrive { listening: true, .. });
-        let full = matches!(entry.kind, Kind::Arrive { full: true, .. });
-        let at = At { event: entry.event, now: event.at, profile: context.profile, listening, full, default_mss: context.default_mss, settled: entry.settled };
+        let at = At {
+            event: entry.event,
+            now: event.at,
+            profile: context.profile,
+            listening: matches!(entry.kind, Kind::Arrive { listening: true, .. }),
+            full: matches!(entry.kind, Kind::Arrive { full: true, .. }),
+            default_mss: context.default_mss,
+            settled: entry.settled,
+        };
         if entry.stream < h.user.stream {
             // The socket's connection is an earlier one of this tuple: it is gone, whatever this one does.
             let alive = matches!(entry.kind, Kind::Status(state) if state != State::Closed);
-            if !alive {
-                out.push(h.clone());
+            next.hypotheses.extend((!alive).then(|| h.clone()));
+            return;
+        }
+        let stimulus = !matches!(entry.kind, Kind::Emit | Kind::Quiet | Kind::Opening);
+        if let Some(due) = h.unanswered(entry.settled, context.profile).filter(|_| stimulus) {
+            if broken {
+                self.after_silence(h.broken_silence(due, entry.event), entry, context, next);
             }
             return;
         }
-        if !matches!(entry.kind, Kind::Emit | Kind::Quiet | Kind::Opening) {
-            if let Some(due) = h.unanswered(entry.settled, context.profile) {
-                if broken {
-                    self.after_silence(h.broken_silence(due, entry.event), entry, context, out, licence);
-                }
-                return;
-            }
-        }
         match (entry.kind, &event.what) {
             (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
-                h.arrivals(segment, &at, out);
+                h.arrivals(segment, &at, &mut next.hypotheses);
                 if broken {
-                    h.broken_arrivals(segment, &at, out);
+                    h.broken_arrivals(segment, &at, &mut next.hypotheses);
                 }
             }
-            (Kind::Emit, What::Emit { segment, .. }) => {
-                let Some(h) = self.in_time(h, event.from, entry, context, broken, out, licence) else { return };
-                let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
-                let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
-                let mut next = h.clone();
-                next.echoes.retain(|e| e.cause > entry.settled);
-                next.ghost = next.ghost.filter(|_| next.last.event > entry.settled);
-                match next.emit(&sent) {
-                    Ok(l) => {
-                        *licence = Some(licence.map_or(l, |m: Licence| Licence { demanded: m.demanded || l.demanded, ..m }));
-                        self.release(next, context, out);
-                    }
-                    Err(_) if broken => h.broken_emission(&sent, out),
-                    Err(_) => {}
-                }
-            }
+            (Kind::Emit, What::Emit { segment, .. }) => self.emission(h, segment, entry, context, broken, next),
             (Kind::Quiet, _) => {
-                if let Some(h) = self.in_time(h, event.at, entry, context, broken, out, licence) {
-                    self.release(h, context, out);
+                if let Some(h) = self.in_time(h, event.at, entry, context, broken, next) {
+                    self.release(h, context, &mut next.hypotheses);
                 }
             }
+            (_, what) => self.call(h, entry.kind, what, &at, broken, &mut next.hypotheses),
+        }
+    }
+
+    /// The stack sent a segment.
+    fn emission(&self, h: &Hypothesis, segment: &Segment, entry: Entry, context: &Context<'_>, broken: bool, next: &mut Next) {
+        let event = &context.trace.events[entry.event];
+        let Some(h) = self.in_time(h, event.from, entry, context, broken, next) else { return };
+        let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
+        let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
+        let mut after = h.clone();
+        after.echoes.retain(|e| e.cause > entry.settled);
+        after.ghost = after.ghost.filter(|_| after.last.event > entry.settled);
+        match after.emit(&sent) {
+            Ok(l) => {
+                next.licence = Some(next.licence.map_or(l, |m| Licence { demanded: m.demanded || l.demanded, ..m }));
+                self.release(after, context, &mut next.hypotheses);
+            }
+            Err(_) if broken => h.broken_emission(&sent, &mut next.hypotheses),
+            Err(_) => {}
+        }
+    }
+
+    /// The user called.
+    fn call(&self, h: &Hypothesis, kind: Kind, what: &What, at: &At<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
+        let from = out.len();
+        match (kind, what) {
             (Kind::Recv, What::Call { result, .. }) => {
                 let true_octets = !matches!(result, CallResult::Data(d) if !self.reads(h, d));
-                let from = out.len();
-                h.each_age(&at, |h| {
-                    let mut next = h.clone();
-                    if true_octets && next.fits_recv(result) {
-                        out.push(next);
+                h.each_age(at, |h| {
+                    let mut after = h.clone();
+                    if true_octets && after.fits_recv(result) {
+                        out.push(after);
                     }
                 });
                 if out.len() == from && broken {
-                    out.push(h.broken_recv(result, entry.event));
+                    out.push(h.broken_recv(result, at.event));
                 }
             }
             (Kind::Status(reported), _) => {
-                let from = out.len();
-                h.each_age(&At { listening: false, ..at }, |h| out.extend(h.fits_status(reported).then(|| h.clone())));
+                h.each_age(at, |h| out.extend(h.fits_status(reported).then(|| h.clone())));
                 if out.len() == from && broken {
-                    out.push(h.broken_status(reported, entry.event));
+                    out.push(h.broken_status(reported, at.event));
                 }
             }
-            (Kind::Close { orphan }, _) => h.each_age(&at, |h| h.clone().close(orphan, &at, out)),
+            (Kind::Close { orphan }, _) => h.each_age(at, |h| h.clone().close(orphan, at, out)),
             (Kind::Abort, _) => {
-                h.each_age(&at, |h| h.clone().abort(&at, out));
+                h.each_age(at, |h| h.clone().abort(at, out));
                 if broken {
-                    out.extend(h.ignoring_call(&at, rules::ABORT_OPEN));
+                    out.extend(h.ignoring_call(at, rules::ABORT_OPEN));
                 }
             }
-            (Kind::ListenerGone, _) => h.clone().listener_gone(&at, out),
+            (Kind::ListenerGone, _) => h.clone().listener_gone(at, out),
             (kind, _) => {
                 let mut h = h.clone();
                 match kind {
                     Kind::Discarded(rule) => {
                         h.last.rule = rule;
-                        h.last.event = entry.event;
+                        h.last.event = at.event;
                     }
-                    Kind::Opening => h.opening(&at),
-                    Kind::Wrote { octets, urgent } => h.wrote(octets, urgent, &at),
+                    Kind::Opening => h.opening(at),
+                    Kind::Wrote { octets, urgent } => h.wrote(octets, urgent, at),
                     Kind::KeepAlive(on) => h.user.keepalive = on,
                     Kind::Timeout(t) => h.user.timeout = t,
                     _ => {}
@@ -315,8 +319,7 @@ impl Connection {
         entry: Entry,
         context: &Context<'_>,
         broken: bool,
-        out: &mut Vec<Hypothesis>,
-        licence: &mut Option<Licence>,
+        next: &mut Next,
     ) -> Option<Hypothesis> {
         let Some(due) = h.overdue(now, context.profile) else { return Some(h.clone()) };
         if due.rule == rules::RETRANSMISSION_TIMEOUT && h.may_have_given_up(now, context.profile) {
@@ -324,17 +327,17 @@ impl Connection {
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
         if broken {
-            self.after_silence(h.broken_silence(due, entry.event), entry, context, out, licence);
+            self.after_silence(h.broken_silence(due, entry.event), entry, context, next);
         }
         None
     }
 
     /// Goes on from a silence that broke a rule; where what follows breaks another one, the explanation stays behind until that is judged.
-    fn after_silence(&self, late: Hypothesis, entry: Entry, context: &Context<'_>, out: &mut Vec<Hypothesis>, licence: &mut Option<Licence>) {
-        let from = out.len();
-        self.step(&late, entry, context, false, out, licence);
-        if out.len() == from {
-            out.push(Hypothesis { behind: true, ..late });
+    fn after_silence(&self, late: Hypothesis, entry: Entry, context: &Context<'_>, next: &mut Next) {
+        let from = next.hypotheses.len();
+        self.step(&late, entry, context, false, next);
+        if next.hypotheses.len() == from {
+            next.hypotheses.push(Hypothesis { behind: true, ..late });
         }
     }
 
@@ -350,7 +353,15 @@ impl Connection {
         for event in waiting {
             let e = &context.trace.events[event];
             let What::Arrive { arrival: Arrival::Segment(segment), .. } = &e.what else { continue };
-            let at = At { event, now: e.at, profile: context.profile, listening: true, full: false, default_mss: context.default_mss, settled: usize::MAX };
+            let at = At {
+                event,
+                now: e.at,
+                profile: context.profile,
+                listening: true,
+                full: false,
+                default_mss: context.default_mss,
+                settled: usize::MAX,
+            };
             let mut next = Vec::new();
             for h in &set {
                 h.arrivals(segment, &at, &mut next);
@@ -370,10 +381,11 @@ impl Connection {
     fn suspect(&mut self, entry: Entry, context: &Context<'_>) -> Suspicion {
         let (from, mut set) = self.checkpoints.front().cloned().unwrap_or_else(|| (self.log.len() - 1, self.hypotheses.clone()));
         for past in &self.log[from..] {
-            let mut next = Vec::new();
+            let mut next = Next::default();
             for h in &set {
-                self.step(h, *past, context, true, &mut next, &mut None);
+                self.step(h, *past, context, true, &mut next);
             }
+            let mut next = next.hypotheses;
             dedup(&mut next);
             next.sort_by_key(|h| h.blame.map(|b| b.rank()));
             next.truncate(MAX_ASSUMED);
@@ -416,7 +428,7 @@ impl Connection {
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
     pub(crate) fn convict(&mut self, judged: &mut Judged) {
         let Some(suspects) = self.suspects.take() else { return };
-        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(|b| b.rank());
+        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(super::hypothesis::Blame::rank);
         let Some(blame) = best else { return };
         judged.findings.extend(suspects.charges.into_iter().find(|(b, _)| *b == blame).map(|(_, finding)| finding));
         self.hypotheses.retain(|h| h.blame == Some(blame));
@@ -435,15 +447,23 @@ impl Connection {
         if self.checkpoints.len() > CHECKPOINTS {
             self.checkpoints.pop_front();
         }
-        if let Some(&(oldest, _)) = self.checkpoints.front() {
-            if oldest > 4 * CHECKPOINT_EVERY * CHECKPOINTS {
-                self.log.drain(..oldest);
-                for (at, _) in &mut self.checkpoints {
-                    *at -= oldest;
-                }
+        if let Some(&(oldest, _)) = self.checkpoints.front()
+            && oldest > 4 * CHECKPOINT_EVERY * CHECKPOINTS
+        {
+            self.log.drain(..oldest);
+            for (at, _) in &mut self.checkpoints {
+                *at -= oldest;
             }
         }
     }
+}
+
+/// What an entry made of some explanations.
+#[derive(Default)]
+struct Next {
+    hypotheses: Vec<Hypothesis>,
+    /// Why a segment is permitted, where it is one.
+    licence: Option<Licence>,
 }
 
 /// What a fault explains.

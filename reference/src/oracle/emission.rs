@@ -228,22 +228,22 @@ impl Hypothesis {
         if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
             self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
         }
-        if let Some(tcb) = self.conn.tcb_mut() {
-            if first {
-                tcb.iss = seg.seq;
-                tcb.snd_una = seg.seq;
-                tcb.snd_nxt = seg.seq + 1;
-                tcb.snd_wl2 = seg.seq;
-                match seg.window_scale() {
-                    Some(own) if tcb.rcv_scale > 0 => tcb.rcv_scale = own.min(14),
-                    _ => (tcb.rcv_scale, tcb.snd_scale) = (0, 0),
-                }
-                tcb.rcv_right = tcb.rcv_nxt + u32::from(seg.window);
-                tcb.rcv_room = tcb.rcv_right;
-                self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
-                self.clocks.snd_right_max = tcb.snd_right();
-                self.iss_unseen = false;
+        if let Some(tcb) = self.conn.tcb_mut()
+            && first
+        {
+            tcb.iss = seg.seq;
+            tcb.snd_una = seg.seq;
+            tcb.snd_nxt = seg.seq + 1;
+            tcb.snd_wl2 = seg.seq;
+            match seg.window_scale() {
+                Some(own) if tcb.rcv_scale > 0 => tcb.rcv_scale = own.min(14),
+                _ => (tcb.rcv_scale, tcb.snd_scale) = (0, 0),
             }
+            tcb.rcv_right = tcb.rcv_nxt + u32::from(seg.window);
+            tcb.rcv_room = tcb.rcv_right;
+            self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
+            self.clocks.snd_right_max = tcb.snd_right();
+            self.iss_unseen = false;
         }
         self.acknowledged();
         if let Some(due) = self.dues.syn.take() {
@@ -362,10 +362,10 @@ impl Hypothesis {
                 return Ok(licence);
             }
         }
-        if seg.seq == tcb.snd_una - 1 || (seg.end() == tcb.snd_una && seg.payload.len() == 1) {
-            if let Some(licence) = self.probe(sent) {
-                return Ok(licence);
-            }
+        if (seg.seq == tcb.snd_una - 1 || (seg.end() == tcb.snd_una && seg.payload.len() == 1))
+            && let Some(licence) = self.probe(sent)
+        {
+            return Ok(licence);
         }
         self.octets(sent)?;
         if seg.is_fin() && (!self.user.closed || seg.text_end() != self.stream_end()) {
@@ -433,12 +433,13 @@ impl Hypothesis {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
         let nxt = tcb.snd_nxt;
-        if let Some((resent, below)) = self.clocks.resend_below {
-            if seg.seq.ge(resent) && seg.seq.lt(below) {
-                self.clocks.resend_below = Some((seg.end(), below));
-                self.resent_otherwise(sent);
-                return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
-            }
+        if let Some((resent, below)) = self.clocks.resend_below
+            && seg.seq.ge(resent)
+            && seg.seq.lt(below)
+        {
+            self.clocks.resend_below = Some((seg.end(), below));
+            self.resent_otherwise(sent);
+            return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
         }
         if (self.clocks.duplicate_acks >= 3 && !self.clocks.fast_resent) || self.clocks.sacked {
             self.clocks.resend_below = Some((seg.end(), nxt));

@@ -207,9 +207,7 @@ impl Oracle {
             return;
         }
         self.adopt_connect(tuple, segment, trace);
-        if !self.connections.contains_key(&tuple) {
-            self.connections.insert(tuple, Connection::new(tuple));
-        }
+        self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
         self.judge(tuple, index, Kind::Emit, usize::MAX, trace);
     }
 

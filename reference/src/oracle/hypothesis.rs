@@ -71,11 +71,7 @@ pub(crate) enum ResetDue {
     /// Exactly this.
     Form(ResetForm),
     /// For an ABORT: SEQ within these bounds, and with the ACK bit, where it is set, this number (any where `None`).
-    Abort {
-        low: Seq,
-        high: Seq,
-        ack: Option<Seq>,
-    },
+    Abort { low: Seq, high: Seq, ack: Option<Seq> },
 }
 
 /// Something owed.
@@ -287,7 +283,13 @@ impl Hypothesis {
     /// Everything owed with its deadline, whether by an arrival or of its own accord.
     pub(crate) fn owed(&self, profile: &Profile) -> impl Iterator<Item = Due> {
         let resets = self.dues.resets.iter().map(|(_, d)| *d);
-        resets.chain(self.dues.syn).chain(self.dues.ack_now).chain(self.dues.ack).chain(self.dues.ack_soon).chain(self.own_accord(profile)).filter(|d| !d.optional)
+        resets
+            .chain(self.dues.syn)
+            .chain(self.dues.ack_now)
+            .chain(self.dues.ack)
+            .chain(self.dues.ack_soon)
+            .chain(self.own_accord(profile))
+            .filter(|d| !d.optional)
     }
 
     /// The earliest deadline.

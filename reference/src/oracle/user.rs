@@ -50,7 +50,10 @@ impl Hypothesis {
                 out.push(self.gone_with_a_reset(Ended::Normally, rules::CLOSE_SYN_SENT, at));
             }
             Conn::Open(tcb) => {
-                if orphan && unread && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait) {
+                if orphan
+                    && unread
+                    && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait)
+                {
                     // SHLD-3: unread text is lost, which an RST tells the peer.
                     let mut reset = self.clone().aborting(rules::HALF_DUPLEX_RST, at);
                     reset.user.ended = Some(Ended::Normally);

@@ -247,7 +247,7 @@ impl Stack {
         if matches!(self.sockets.get(socket as usize), Some(Socket::Listener { .. })) {
             return self.close(socket);
         }
-        self.on_connection(socket, CallResult::Done, |e, now, policy| e.abort(now, policy))
+        self.on_connection(socket, CallResult::Done, endpoint::Endpoint::abort)
     }
 
     fn abort_children(&mut self, listener: SocketId) {
@@ -313,11 +313,11 @@ impl Stack {
             return;
         }
         for socket in &mut self.sockets {
-            if let Socket::Connection { tuple: t, gone: gone @ None } = socket {
-                if t == tuple {
-                    *gone = Some(Box::new(old));
-                    return;
-                }
+            if let Socket::Connection { tuple: t, gone: gone @ None } = socket
+                && t == tuple
+            {
+                *gone = Some(Box::new(old));
+                return;
             }
         }
     }
