@@ -1,7 +1,6 @@
 //! The second judge: reads a trace by itself and checks what needs no model of TCP's states.
 //!
-//! It imports nothing from the relation, so a misreading that the stack and the oracle share does not hide from it. It says only what holds
-//! in any state and under every freedom: what is not sure it passes over.
+//! It imports nothing from the relation, so a misreading that stack and oracle share does not hide from it. It says what always holds.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -9,7 +8,7 @@ use std::net::SocketAddr;
 use crate::api::{Call, CallResult, Family, How, Micros, SocketId};
 use crate::catalogue::RuleId;
 use crate::finding::{Class, Finding};
-use crate::segment::{Segment, Tuple};
+use crate::segment::{Flags, Segment, Tuple};
 use crate::seq::Seq;
 use crate::state::State;
 use crate::trace::{Arrival, Event, Trace, What, WireDefect};
@@ -237,8 +236,8 @@ impl Linter {
             }
             self.numbers(tuple, segment, &mut faults);
         }
-        let connection = self.connections.entry(tuple).or_default();
-        (connection.arrived, connection.only_rst) = (false, None);
+        let c = self.connections.entry(tuple).or_default();
+        (c.arrived, c.only_rst) = (false, None);
         for fault in faults {
             self.find(fault, tuple, segment.to_string());
         }
@@ -250,7 +249,8 @@ impl Linter {
             faults.push((NO_RST_TO_RST, "reset-to-reset", "silence: only a RST has arrived"));
         }
         if connection.own.is_none() {
-            let same = |r: &Segment| r.flags == segment.flags && r.seq == segment.seq && (!r.is_ack() || r.ack == segment.ack);
+            let bits = segment.flags & Flags::CONTROL;
+            let same = |r: &Segment| r.flags == bits && r.seq == segment.seq && (!r.is_ack() || r.ack == segment.ack);
             match connection.resets.iter().position(same) {
                 Some(i) => drop(connection.resets.remove(i)),
                 None => faults.push((RST_FORM, "reset-form", "SEQ=SEG.ACK without ACK, or SEQ=0 and ACK=SEG.SEQ+SEG.LEN")),

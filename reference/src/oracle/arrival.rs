@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Echo, Ended, Hypothesis, Last, ResetDue};
+use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
@@ -22,19 +22,11 @@ pub(crate) struct At<'a> {
     /// As many connections wait there as it was told to keep: another SYN may be dropped.
     pub(crate) full: bool,
     pub(crate) default_mss: u16,
-    /// The last event by which everything that the stack had sent was seen.
-    pub(crate) settled: usize,
 }
 
 impl Hypothesis {
-    /// Every explanation that this one becomes when `segment` arrives.
+    /// Every explanation that this one becomes when it processes `segment`.
     pub(crate) fn arrivals(&self, segment: &Segment, at: &At<'_>, out: &mut Vec<Hypothesis>) {
-        if self.iss_unseen && self.conn != Conn::Absent && self.deferred.len() < 64 {
-            let mut later = self.clone();
-            later.deferred.push(at.event);
-            out.push(later);
-            return;
-        }
         if ill_formed_options(segment) {
             // MUST-7: a segment with an illegal option length may be dropped; its connection may be reset.
             let mut dropped = self.clone();
@@ -105,10 +97,6 @@ impl Hypothesis {
 
     /// Takes one outcome of the relation.
     pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
-        let grouped = self.last.event != usize::MAX && self.last.event > at.settled;
-        if grouped && outcome.next == Conn::Absent && self.conn != Conn::Absent {
-            self.ghost = Some(Box::new(self.clone()));
-        }
         let before = std::mem::replace(&mut self.conn, outcome.next);
         let state = before.state(at.listening);
         let silent_at = (outcome.answer == Answer::Silence).then_some(at.now);
@@ -151,8 +139,8 @@ impl Hypothesis {
         let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
         let resets = std::mem::take(&mut self.dues.resets);
-        let echoes = std::mem::take(&mut self.echoes);
-        *self = Hypothesis { conn, habits, last, departs, blame, echoes, iss_unseen: true, ..Hypothesis::new() };
+        let (deferred, last_arrival) = (std::mem::take(&mut self.deferred), self.last_arrival);
+        *self = Hypothesis { conn, habits, last, departs, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
         self.user.stream = if used { stream + 1 } else { stream };
     }
@@ -233,20 +221,13 @@ impl Hypothesis {
                 self.owe_ack(due(Level::Must, at.profile.ack_delay, rule));
                 self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
             }
+            Answer::Reset(_) if self.early_resets > 0 => self.early_resets -= 1,
             Answer::Reset(form) => self.dues.resets.push((ResetDue::Form(form), reply(Level::Spec))),
             Answer::MayReset(form) => {
                 let may = Due { optional: true, ..due(Level::May, at.profile.reply, rule) };
                 self.dues.resets.push((ResetDue::Form(form), may));
             }
             Answer::SynAck => self.dues.syn = Some(reply(Level::Spec)),
-        }
-        if let (Some(t), false) = (self.conn.tcb(), matches!(answer, Answer::Silence | Answer::Reset(_) | Answer::MayReset(_))) {
-            let syn_ack = answer == Answer::SynAck;
-            let seq = if syn_ack { t.iss } else { t.snd_nxt };
-            self.echoes.push(Echo { seq, ack: t.rcv_nxt, syn_ack, cause: at.event });
-            if self.echoes.len() > MOST_ECHOES {
-                self.echoes.remove(0);
-            }
         }
         if self.clocks.full_unacked >= 2 && self.dues.ack_soon.is_none() && !segment.payload.is_empty() {
             self.dues.ack_soon = Some(due(Level::Should, at.profile.at_once, rules::EVERY_SECOND));
@@ -267,9 +248,6 @@ impl Hypothesis {
         self.owed(profile).filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause)
     }
 }
-
-/// Replies remembered that may still be under way.
-const MOST_ECHOES: usize = 16;
 
 /// Whether an option has a length that its kind cannot have (RFC 9293 MUST-7).
 fn ill_formed_options(segment: &Segment) -> bool {

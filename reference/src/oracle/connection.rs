@@ -8,7 +8,7 @@ use crate::finding::{Class, Finding};
 use crate::oracle::arrival::At;
 use crate::oracle::emission::{Licence, Sent};
 use crate::oracle::explain;
-use crate::oracle::hypothesis::{Blame, Ended, Hypothesis};
+use crate::oracle::hypothesis::{Blame, Deferred, Ended, Hypothesis};
 use crate::oracle::stream::Received;
 use crate::profile::Profile;
 use crate::rules;
@@ -212,7 +212,6 @@ impl Connection {
             listening: matches!(entry.kind, Kind::Arrive { listening: true, .. }),
             full: matches!(entry.kind, Kind::Arrive { full: true, .. }),
             default_mss: context.default_mss,
-            settled: entry.settled,
         };
         if entry.stream < h.user.stream {
             // The socket's connection is an earlier one of this tuple: it is gone, whatever this one does.
@@ -228,19 +227,83 @@ impl Connection {
             return;
         }
         match (entry.kind, &event.what) {
-            (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(segment), .. }) => {
-                h.arrivals(segment, &at, &mut next.hypotheses);
-                if broken {
-                    h.broken_arrivals(segment, &at, &mut next.hypotheses);
+            (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(_), .. }) => {
+                let arrival = Deferred { event: entry.event, listening: at.listening, full: at.full };
+                // Of a group, only the first is certain to have been processed before the next segment of the stack.
+                let grouped = h.last_arrival.is_some_and(|last| last > entry.settled);
+                if h.deferred.len() < MAX_GROUP && (grouped || (h.iss_unseen && h.conn != Conn::Absent)) {
+                    let mut later = h.clone();
+                    later.deferred.push(arrival);
+                    later.last_arrival = Some(entry.event);
+                    next.hypotheses.push(later);
+                    return;
+                }
+                let mut set = self.processed(h, h.deferred.len(), context, broken, true);
+                for h in &mut set {
+                    h.last_arrival = Some(entry.event);
+                    self.process(h, arrival, context, broken, &mut next.hypotheses);
                 }
             }
-            (Kind::Emit, What::Emit { segment, .. }) => self.emission(h, segment, entry, context, broken, next),
+            (Kind::Emit, What::Emit { segment, .. }) => {
+                for n in 0..=h.deferred.len() {
+                    for h in self.processed(h, n, context, broken, false) {
+                        self.emission(&h, segment, entry, context, broken && h.blame.is_none(), next);
+                    }
+                }
+            }
             (Kind::Quiet, _) => {
-                if let Some(h) = self.in_time(h, event.at, entry, context, broken, next) {
-                    self.release(h, context, &mut next.hypotheses);
+                for h in self.processed(h, h.deferred.len(), context, broken, true) {
+                    let broken = broken && h.blame.is_none();
+                    let in_time = self.in_time(&h, event.at, entry, context, broken, next);
+                    next.hypotheses.extend(in_time);
                 }
             }
-            (_, what) => self.call(h, entry.kind, what, &at, broken, &mut next.hypotheses),
+            (_, what) => {
+                for h in self.processed(h, h.deferred.len(), context, broken, true) {
+                    self.call(&h, entry.kind, what, &at, broken && h.blame.is_none(), &mut next.hypotheses);
+                }
+            }
+        }
+    }
+
+    /// The explanations that this one becomes when it processes its first `count` waiting arrivals; none where one of them has to wait for the
+    /// stack's ISN, unless the stack is `at_rest`: then no SYN-ACK comes any more.
+    fn processed(&self, h: &Hypothesis, count: usize, context: &Context<'_>, broken: bool, at_rest: bool) -> Vec<Hypothesis> {
+        let mut set = vec![h.clone()];
+        let all = count == h.deferred.len() && at_rest;
+        for _ in 0..count {
+            let mut after = Vec::new();
+            for mut h in set {
+                if h.iss_unseen && h.conn != Conn::Absent {
+                    if !all {
+                        continue;
+                    }
+                    h.iss_unseen = false;
+                }
+                let arrival = h.deferred.remove(0);
+                self.process(&h, arrival, context, broken, &mut after);
+            }
+            dedup(&mut after);
+            set = after;
+        }
+        set
+    }
+
+    /// An arrival is processed.
+    fn process(&self, h: &Hypothesis, arrival: Deferred, context: &Context<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
+        let event = &context.trace.events[arrival.event];
+        let What::Arrive { arrival: Arrival::Segment(segment), .. } = &event.what else { return };
+        let at = At {
+            event: arrival.event,
+            now: event.at,
+            profile: context.profile,
+            listening: arrival.listening,
+            full: arrival.full,
+            default_mss: context.default_mss,
+        };
+        h.arrivals(segment, &at, out);
+        if broken && h.blame.is_none() {
+            h.broken_arrivals(segment, &at, out);
         }
     }
 
@@ -251,12 +314,10 @@ impl Connection {
         let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
         let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
         let mut after = h.clone();
-        after.echoes.retain(|e| e.cause > entry.settled);
-        after.ghost = after.ghost.filter(|_| after.last.event > entry.settled);
         match after.emit(&sent) {
             Ok(l) => {
                 next.licence = Some(next.licence.map_or(l, |m| Licence { demanded: m.demanded || l.demanded, ..m }));
-                self.release(after, context, &mut next.hypotheses);
+                next.hypotheses.push(after);
             }
             Err(_) if broken => h.broken_emission(&sent, &mut next.hypotheses),
             Err(_) => {}
@@ -339,37 +400,6 @@ impl Connection {
         if next.hypotheses.len() == from {
             next.hypotheses.push(Hypothesis { behind: true, ..late });
         }
-    }
-
-    /// Arrivals that waited for the stack's ISN are judged once it is known, or once it is clear that no SYN-ACK comes.
-    fn release(&self, mut h: Hypothesis, context: &Context<'_>, out: &mut Vec<Hypothesis>) {
-        if h.deferred.is_empty() {
-            out.push(h);
-            return;
-        }
-        let waiting = std::mem::take(&mut h.deferred);
-        h.iss_unseen = false;
-        let mut set = vec![h];
-        for event in waiting {
-            let e = &context.trace.events[event];
-            let What::Arrive { arrival: Arrival::Segment(segment), .. } = &e.what else { continue };
-            let at = At {
-                event,
-                now: e.at,
-                profile: context.profile,
-                listening: true,
-                full: false,
-                default_mss: context.default_mss,
-                settled: usize::MAX,
-            };
-            let mut next = Vec::new();
-            for h in &set {
-                h.arrivals(segment, &at, &mut next);
-            }
-            dedup(&mut next);
-            set = next;
-        }
-        out.extend(set);
     }
 
     fn reads(&self, h: &Hypothesis, data: &[u8]) -> bool {
@@ -511,6 +541,8 @@ fn dedup(set: &mut Vec<Hypothesis>) {
     }
 }
 
+/// Most arrivals that wait to be processed.
+const MAX_GROUP: usize = 16;
 /// Entries between two checkpoints.
 const CHECKPOINT_EVERY: usize = 8;
 /// Checkpoints kept: how far back a fault is sought.

@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Echo, Hypothesis, ResetDue};
+use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
 use crate::profile::{Profile, SECOND};
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -69,16 +69,7 @@ impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         self.flags_in_use(sent.segment)?;
-        match self.emit_now(sent) {
-            Ok(licence) => {
-                let reply = |e: &Echo| e.syn_ack == sent.segment.is_syn() && e.ack == sent.segment.ack;
-                if let Some(place) = self.echoes.iter().position(reply) {
-                    self.echoes.remove(place);
-                }
-                Ok(licence)
-            }
-            Err(misfit) => self.emit_echo(sent).or_else(|| self.emit_ghost(sent)).ok_or(misfit),
-        }
+        self.emit_in_use(sent)
     }
 
     /// URG only where the user wrote urgent octets (RFC 9293 section 3.10.2), ECE and CWR only where ECN was asked for (RFC 3168 section 6.1.1).
@@ -97,29 +88,7 @@ impl Hypothesis {
         Ok(())
     }
 
-    /// A reply to an earlier arrival of the same group, overtaken by what a later one did.
-    fn emit_echo(&mut self, sent: &Sent<'_>) -> Option<Licence> {
-        let seg = sent.segment;
-        let control = seg.flags & Flags::CONTROL;
-        let syn_ack = control == (Flags::SYN | Flags::ACK);
-        if !seg.payload.is_empty() || !(syn_ack || control == Flags::ACK) {
-            return None;
-        }
-        let place = self.echoes.iter().position(|e| e.syn_ack == syn_ack && e.seq == seg.seq && e.ack == seg.ack)?;
-        self.echoes.remove(place);
-        if syn_ack {
-            self.dues.syn = None;
-        }
-        Some(Licence { rule: self.last.rule, demanded: false })
-    }
-
-    /// What the connection had made of earlier arrivals of the group that deleted it.
-    fn emit_ghost(&mut self, sent: &Sent<'_>) -> Option<Licence> {
-        let licence = self.ghost.as_mut()?.emit(sent).ok()?;
-        Some(Licence { demanded: false, ..licence })
-    }
-
-    fn emit_now(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+    fn emit_in_use(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         if sent.segment.is_rst() {
             return self.emit_reset(sent);
         }
@@ -161,8 +130,9 @@ impl Hypothesis {
             let (_, due) = self.dues.resets.remove(i);
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
-        if !self.deferred.is_empty() {
+        if self.iss_unseen && !self.deferred.is_empty() {
             // Of a group with the SYN: the reset may leave before the SYN-ACK that it depends on.
+            self.early_resets = self.early_resets.saturating_add(1);
             return Ok(Licence { rule: self.last.rule, demanded: false });
         }
         let near = self.dues.resets.iter().map(|(_, d)| *d).find(|d| !d.optional);
@@ -247,7 +217,11 @@ impl Hypothesis {
         }
         self.acknowledged();
         if let Some(due) = self.dues.syn.take() {
+            let since = self.clocks.unanswered_since;
             self.sent_head(sent);
+            if !first {
+                self.clocks.unanswered_since = since;
+            }
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
         self.timed_out(sent, sent.profile.linear_syn_timeouts)
@@ -263,20 +237,14 @@ impl Hypothesis {
         if !seg.is_ack() {
             return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
-        // Of a group of arrivals, the earlier ones may be acknowledged as they came.
-        let current = seg.ack == tcb.rcv_nxt;
-        if !current && !self.echoes.iter().any(|e| e.ack == seg.ack) {
+        if seg.ack != tcb.rcv_nxt {
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
             return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.advertise(sent);
-        if current {
-            self.acknowledged();
-            self.clocks.full_unacked = 0;
-        } else {
-            self.dues.ack_now = None;
-        }
+        self.acknowledged();
+        self.clocks.full_unacked = 0;
         Ok(licence)
     }
 

@@ -34,21 +34,21 @@ pub(crate) struct Hypothesis {
     pub(crate) behind: bool,
     /// The ISN of a connection whose SYN was not seen yet stands as 0.
     pub(crate) iss_unseen: bool,
-    /// The connection as it was before an arrival of a group deleted it: what earlier ones of the group had made it send may still come.
-    pub(crate) ghost: Option<Box<Hypothesis>>,
-    /// Replies to the arrivals of a group: a later one of the same group may change the connection before they leave.
-    pub(crate) echoes: Vec<Echo>,
-    /// Arrivals (event indices) that wait until the ISN is seen.
-    pub(crate) deferred: Vec<usize>,
+    /// Arrivals that have not been processed yet as far as this explanation goes: those of a group behind its first, whose replies are seen
+    /// only after the last, and those that refer to an ISN that was not seen yet.
+    pub(crate) deferred: Vec<Deferred>,
+    /// The last arrival, processed or not.
+    pub(crate) last_arrival: Option<usize>,
+    /// Resets that left before the arrivals that they answer were processed.
+    pub(crate) early_resets: u8,
 }
 
-/// An acknowledgment that an arrival earned, as it looked then.
+/// An arrival that waits to be processed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Echo {
-    pub(crate) seq: Seq,
-    pub(crate) ack: Seq,
-    pub(crate) syn_ack: bool,
-    pub(crate) cause: usize,
+pub(crate) struct Deferred {
+    pub(crate) event: usize,
+    pub(crate) listening: bool,
+    pub(crate) full: bool,
 }
 
 /// What must still be sent.
@@ -227,9 +227,9 @@ impl Hypothesis {
             blame: None,
             behind: false,
             iss_unseen: false,
-            ghost: None,
-            echoes: Vec::new(),
             deferred: Vec::new(),
+            last_arrival: None,
+            early_resets: 0,
         }
     }
 
@@ -294,6 +294,9 @@ impl Hypothesis {
 
     /// The earliest deadline.
     pub(crate) fn deadline(&self, profile: &Profile) -> Micros {
+        if !self.deferred.is_empty() {
+            return 0;
+        }
         self.owed(profile).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
     }
 

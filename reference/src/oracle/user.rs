@@ -37,7 +37,9 @@ impl Hypothesis {
         let with_syn = self.conn.tcb().is_some_and(|t| t.state == State::SynReceived && t.rcv_nxt != t.irs + 1);
         let unread = self.user.readable > self.user.read || with_syn;
         self.user.orphan |= orphan;
-        self.clocks.progress_since = self.clocks.progress_since.max(at.now);
+        if self.conn.tcb().is_some_and(|t| self.stream_end().le(t.snd_nxt)) {
+            self.clocks.progress_since = self.clocks.progress_since.max(at.now);
+        }
         match &mut self.conn {
             Conn::Absent => {
                 // An active OPEN whose SYN was not seen yet is deleted with it.
@@ -188,6 +190,10 @@ impl Hypothesis {
                 }
                 self.user.read += n;
                 self.may_update = true;
+                let edge = self.user.irs + 1 + self.user.read + self.clocks.capacity;
+                if let Some(tcb) = self.conn.tcb_mut() {
+                    tcb.rcv_room = tcb.rcv_room.max(edge);
+                }
                 true
             }
             CallResult::Eof => {
