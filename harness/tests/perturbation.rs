@@ -43,6 +43,8 @@ struct Table {
     accepted: String,
     /// Findings of the recorded traces that a fresh oracle gives and the session's did not.
     unsteady: String,
+    /// What the oracle accepted and the linter did not.
+    unseen: String,
     traces: usize,
 }
 
@@ -59,15 +61,24 @@ impl Table {
             return;
         }
         self.traces += 1;
+        let linted = lint(trace).len();
         for (event, e) in trace.events.iter().enumerate() {
             // What is a fault already says nothing about the change of it.
             let Some(licence) = base.licences[event].filter(|_| matches!(e.what, What::Emit { .. })) else { continue };
+            if known.iter().any(|(_, _, at)| *at == event) {
+                continue;
+            }
             let place = Place { trace, event, profile, licence };
             for kind in Kind::ALL {
                 let Some(perturbed) = perturb(trace, event, kind, profile) else { continue };
                 let judged = judge(&perturbed.trace, profile);
                 let new = charges(&judged.findings, |e| perturbed.origin(e));
                 let rejected = new.difference(&known).next().is_some() || judged.inconclusive;
+                if !rejected && lint(&perturbed.trace).len() > linted {
+                    let what: Vec<String> = lint(&perturbed.trace).iter().map(|f| f.fingerprint()).collect();
+                    let _ = writeln!(self.unseen, "{} {}: {kind:?} at {event}: {what:?}", recording.target, recording.vector);
+                    self.unseen += &lines(&perturbed.trace, event);
+                }
                 let row = self.rows.entry(kind).or_default();
                 if let Some(freedom) = place.freedom(kind) {
                     let counts = row.exempt.entry(freedom).or_default();
@@ -113,6 +124,7 @@ impl Table {
             std::fs::write(format!("{path}.{target}"), &self.accepted).expect("the report can be written");
         }
         assert!(self.unsteady.is_empty(), "a recorded trace read again gives findings that the session did not have:\n{}", self.unsteady);
+        assert!(self.unseen.is_empty(), "{target}: the oracle accepts what the linter does not:\n{}", self.unseen);
         assert!(share >= 95.0, "{target}: the oracle accepts too much; PERTURBATION_REPORT=FILE lists it");
     }
 }

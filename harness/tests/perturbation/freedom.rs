@@ -53,6 +53,12 @@ pub(crate) enum Freedom {
     NeedNotCheckAck,
     /// Sections 3.10.4 and 3.10.5: CLOSE and ABORT delete the TCB of SYN-SENT; that a reset goes out with it is not excluded.
     ResetOfClosing,
+    /// NOTES, freedom 4: a second SYN in SYN-RECEIVED returns to LISTEN in silence, or draws a reset, an ACK or the SYN-ACK again.
+    SecondSyn,
+    /// Figure 7: the SYN-ACK of a simultaneous open may complete it without a reply.
+    SimultaneousOpen,
+    /// DESIGN section 3: an observation's time is an interval, and the segment may have been sent at its beginning.
+    SeenLate,
     /// RFC 1337: a RST may be ignored in TIME-WAIT. RFC 6191: so may a SYN.
     IgnoredInTimeWait,
 }
@@ -88,12 +94,15 @@ impl Place<'_> {
             Kind::Dropped if optional => Some(Freedom::NotOwed),
             Kind::Dropped if self.rule("LISTEN/syn-fin") => Some(Freedom::SynFin),
             Kind::Dropped if self.rule("TIME-WAIT/rst") || self.rule("TIME-WAIT/syn") => Some(Freedom::IgnoredInTimeWait),
+            Kind::Dropped if self.rule("SYN-RECEIVED/syn-passive") => Some(Freedom::SecondSyn),
+            Kind::Dropped if self.rule("syn-ack-simultaneous") => Some(Freedom::SimultaneousOpen),
             Kind::Dropped if self.rule("5961-range") => Some(Freedom::NeedNotCheckAck),
             Kind::Dropped if self.answers_ill_formed(tuple) => Some(Freedom::IllFormedOption),
             Kind::Dropped => self.missing(tuple, segment),
             Kind::Delayed if optional => Some(Freedom::NotOwed),
             Kind::Delayed => self.late(tuple, segment),
             Kind::Doubled if segment.is_rst() && self.closed_in_syn_sent(tuple) => Some(Freedom::ResetOfClosing),
+            Kind::Doubled if !segment.is_empty() && self.seen_after() >= self.profile.rto_min => Some(Freedom::SeenLate),
             Kind::Doubled => {
                 let bare = segment.is_ack() && segment.is_empty() && !segment.is_rst();
                 (bare && self.arrivals_since_last_ack(tuple) > 1).then_some(Freedom::OneAckEach)
@@ -156,6 +165,11 @@ impl Place<'_> {
     fn is_probing(&self, tuple: Tuple, segment: &Segment) -> bool {
         let one = |s: &Segment| s.payload.len() == 1;
         self.rule("MUST-36") || (segment.is_empty() && self.emissions(tuple, ..self.event).next_back().is_some_and(one))
+    }
+
+    /// How long before it was seen the segment may have been sent.
+    fn seen_after(&self) -> Micros {
+        self.at() - self.trace.events[self.event].from
     }
 
     /// Whether the user has closed since the stack's SYN, its only segment so far.
@@ -271,6 +285,10 @@ impl Place<'_> {
         let again = |(e, s): (&Event, &Segment)| e.at <= self.at() + SECOND && s.seq == segment.seq && s.end() == segment.end();
         if !segment.is_empty() && self.later(tuple).any(again) {
             return Some(Freedom::WithinASecond);
+        }
+        let seen_late = |(e, s): (&Event, &Segment)| e.from <= self.at() + wait && s.seq == segment.seq && s.end() == segment.end();
+        if self.later(tuple).any(seen_late) && !segment.is_empty() {
+            return Some(Freedom::SeenLate);
         }
         let untouched = self.trace.events[self.event + 1..].iter().all(|e| !matches!(e.what, What::Arrive { .. } | What::Call { .. }));
         (untouched && self.end() < self.at() + wait).then_some(Freedom::TraceEnds)

@@ -1,4 +1,4 @@
-//! Rows where the relation read the text otherwise than this table does; each runs once the relation is mended.
+//! Rows where the relation first read the text otherwise than this table; it was mended for each.
 
 use tcp_reference::relation::{Habit, Habits};
 use tcp_reference::state::State;
