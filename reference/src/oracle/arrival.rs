@@ -157,6 +157,7 @@ impl Hypothesis {
         clocks.snd_right_max = clocks.snd_right_max.max(tcb.snd_right());
         if matches!(before, Conn::SynSent(_)) {
             clocks.snd_right_max = tcb.snd_right();
+            clocks.capacity = tcb.rcv_right.since(tcb.irs + 1);
         }
         let was = before.tcb();
         if tcb.snd_una != old_una {

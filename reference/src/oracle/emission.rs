@@ -211,6 +211,7 @@ impl Hypothesis {
             }
             tcb.rcv_right = tcb.rcv_nxt + u32::from(seg.window);
             tcb.rcv_room = tcb.rcv_right;
+            self.clocks.capacity = tcb.rcv_right.since(tcb.irs + 1);
             self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
             self.clocks.snd_right_max = tcb.snd_right();
             self.iss_unseen = false;
