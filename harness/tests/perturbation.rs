@@ -21,7 +21,7 @@ use tcp_harness::target::Target;
 use tcp_harness::targets::reference::Reference;
 use tcp_harness::targets::smoltcp::SmolTcp;
 use tcp_reference::api::Family;
-use tcp_reference::finding::Class;
+use tcp_reference::finding::{Class, Finding};
 use tcp_reference::linter::lint;
 use tcp_reference::profile::SECOND;
 use tcp_reference::stack::Policy;
@@ -73,9 +73,9 @@ impl Table {
                 let Some(perturbed) = perturb(trace, event, kind, profile) else { continue };
                 let judged = judge(&perturbed.trace, profile);
                 let new = charges(&judged.findings, |e| perturbed.origin(e));
-                let rejected = new.difference(&known).next().is_some() || judged.inconclusive;
+                let rejected = new.difference(&known).next().is_some();
                 if !rejected && lint(&perturbed.trace).len() > linted {
-                    let what: Vec<String> = lint(&perturbed.trace).iter().map(|f| f.fingerprint()).collect();
+                    let what: Vec<String> = lint(&perturbed.trace).iter().map(Finding::fingerprint).collect();
                     let _ = writeln!(self.unseen, "{} {}: {kind:?} at {event}: {what:?}", recording.target, recording.vector);
                     self.unseen += &lines(&perturbed.trace, event);
                 }

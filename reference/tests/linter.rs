@@ -84,6 +84,7 @@ fn next() -> Segment {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a row reads better without a reference")]
 fn check(story: Story, kinds: &[&str]) {
     let findings = lint(&story.trace);
     assert_eq!(findings.iter().map(|f| f.kind).collect::<Vec<_>>(), kinds, "{findings:#?}");

@@ -208,7 +208,7 @@ impl Walk {
                     return None;
                 }
                 self.stack.arrive(TUPLE, &segment(self.next, Flags::FIN).with_ack(ack));
-                self.next = self.next + 1;
+                self.next += 1;
                 self.fin_sent = true;
             }
             "rcv RST" if self.end != self.iss => {
