@@ -104,7 +104,8 @@ impl Fuzzer {
             Clock::Real => (0, 0),
         };
         let options = Options {
-            check_state: false,
+            // In process it costs little, and without it the oracle can only guess which of two faults a later segment shows.
+            check_state: clock == Clock::Virtual,
             timeout: Duration::from_secs(20),
             tail,
             longest_tail,
@@ -209,10 +210,23 @@ impl Fuzzer {
     }
 }
 
-/// What a run gave that counts as a failure, each with its fingerprint: broken rules in the order in which they showed, then the stack's death.
+/// What a run gave that counts as a failure, each with its fingerprint: of each connection the first rule that was broken, in the order in
+/// which they showed, then the stack's death.
+///
+/// What comes after the first fault on a connection may be no more than its consequence. Another script shows it alone if it is a fault of
+/// its own; vectors, which are few, are judged to their end.
 fn faults(outcome: &Outcome) -> Vec<(String, Option<&Finding>)> {
-    let mut faults: Vec<(String, Option<&Finding>)> =
-        outcome.findings.iter().filter(|f| f.class == Class::Violates).map(|f| (f.fingerprint(), Some(f))).collect();
+    let mut faulty = Vec::new();
+    let mut faults: Vec<(String, Option<&Finding>)> = Vec::new();
+    for finding in outcome.findings.iter().filter(|f| matches!(f.class, Class::Violates | Class::Departs)) {
+        if faulty.contains(&finding.tuple) {
+            continue;
+        }
+        faulty.push(finding.tuple);
+        if finding.class == Class::Violates {
+            faults.push((finding.fingerprint(), Some(finding)));
+        }
+    }
     if matches!(outcome.class, Class::Crash | Class::Hang | Class::Flood) {
         faults.push((format!("class:{} {}", outcome.class, place(outcome)), None));
     }
