@@ -20,7 +20,9 @@ pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<O
         return;
     }
     if segment.ack.gt(tcb.snd_nxt) {
-        out.push(Outcome::new(rules::ACK_FUTURE.at(tcb.state), unchanged(), challenge));
+        // 3.5.2 names TIME-WAIT among the states that answer; the fifth step gives it no test of the ACK field.
+        let answer = if tcb.state == State::TimeWait { Answer::MayAck } else { challenge };
+        out.push(Outcome::new(rules::ACK_FUTURE.at(tcb.state), unchanged(), answer));
         return;
     }
     // RFC 5961 section 5 (MAY-12): below SND.UNA-MAX.SND.WND the segment may be discarded with an ACK. MAX.SND.WND may be hard-coded.

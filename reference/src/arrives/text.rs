@@ -12,7 +12,10 @@ use crate::tcb::{Conn, Tcb};
 /// ends there. URG tells the user only and draws nothing.
 pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
     if segment.len() == u32::from(segment.is_syn()) {
-        out.push(Outcome::new(decided, Conn::Open(tcb.clone()), Answer::Silence));
+        // LAST-ACK says only what an ACK of the FIN does, and 3.5.2 has an unacceptable acknowledgment number answered: an ACK in reply to
+        // another one is neither asked for nor excluded.
+        let answer = if tcb.state == State::LastAck { Answer::MayAck } else { Answer::Silence };
+        out.push(Outcome::new(decided, Conn::Open(tcb.clone()), answer));
         return;
     }
     if !tcb.receives() {

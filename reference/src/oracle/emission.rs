@@ -225,7 +225,10 @@ impl Hypothesis {
             }
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
-        self.timed_out(sent, sent.profile.linear_syn_timeouts)
+        let licence = self.timed_out(sent, sent.profile.linear_syn_timeouts)?;
+        // A FIN behind the SYN may leave again once the SYN is acknowledged.
+        self.clocks.resend_below = self.conn.tcb().map(|t| (t.iss + 1, t.snd_nxt)).filter(|(from, to)| from.lt(*to));
+        Ok(licence)
     }
 
     /// Every other segment of an open connection.
@@ -265,12 +268,13 @@ impl Hypothesis {
         let due = self.ack_owed().or(self.dues.ack_soon);
         if let Some(due) = due {
             self.credits = self.credits.saturating_sub(1);
-            self.note_challenge(sent.at);
+            if due.at_once {
+                self.clocks.last_challenge = Some(sent.at);
+            }
             return Ok(Licence { rule: due.rule, demanded: true });
         }
         if self.credits > 0 && sent.from <= self.credits_until {
             self.credits -= 1;
-            self.note_challenge(sent.at);
             return Ok(Licence { rule: self.last.rule, demanded: false });
         }
         let edge = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
@@ -283,10 +287,6 @@ impl Hypothesis {
             return Err(Misfit::uncalled(self, "needless-ack"));
         }
         Err(Misfit { rule: rules::ONE_ACK_EACH, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
-    }
-
-    fn note_challenge(&mut self, at: Micros) {
-        self.clocks.last_challenge = Some(at);
     }
 
     /// A zero-window probe or a keep-alive: an octet or none, just below what the peer expects.

@@ -1,5 +1,6 @@
 //! Findings in words: what was seen, and what would have been allowed.
 
+use crate::api::{Call, CallResult};
 use crate::catalogue::Level;
 use crate::finding::{Class, Finding};
 use crate::oracle::connection::{Context, Entry};
@@ -38,7 +39,7 @@ pub(crate) fn finding(tuple: Tuple, blame: &Blame, before: &[Hypothesis], entry:
         cause: blame.cause.or((blame.event != entry.event).then_some(blame.event)).filter(|&c| c != usize::MAX),
         at: event.at,
         kind: blame.kind,
-        seen: seen(event, before.first()),
+        seen: if blame.kind == "silence" { "nothing was sent".to_owned() } else { seen(event, before.first()) },
         allowed: unique,
     }
 }
@@ -48,6 +49,13 @@ pub(crate) fn seen(event: &Event, h: Option<&Hypothesis>) -> String {
     match &event.what {
         What::Emit { segment, .. } => format!("the stack sent {}", relative(segment, h)),
         What::Quiet | What::Stall => "nothing was sent".to_owned(),
+        What::Call { call: Call::State { .. }, result: CallResult::State(state) } => format!("the state was {state}"),
+        What::Call { call: Call::Recv { .. }, result } => match result {
+            CallResult::Data(d) => format!("the user read {} octets", d.len()),
+            CallResult::Eof => "the user read the end of the stream".to_owned(),
+            CallResult::Error(e) => format!("the user's read failed: {e}"),
+            other => format!("the user's read returned {other:?}"),
+        },
         What::Call { call, result } => format!("{call:?} returned {result:?}"),
         What::Arrive { .. } => "a segment arrived".to_owned(),
     }

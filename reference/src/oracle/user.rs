@@ -104,7 +104,12 @@ impl Hypothesis {
             }
             State::Closing | State::LastAck | State::TimeWait => {
                 self.note(rules::ABORT_LATE, at);
-                out.push(self.gone(Ended::Aborted));
+                if state == State::TimeWait {
+                    // MUST-13 has TIME-WAIT linger and excepts no ABORT.
+                    out.push(self.clone());
+                }
+                // 3.10.5 sends no reset here; 3.5.2 lets a user "issue a reset on a connection at any time".
+                out.push(self.gone_with_a_reset(Ended::Aborted, rules::ABORT_LATE, at));
             }
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
                 out.push(self.aborting(rules::ABORT_OPEN, at));
@@ -112,12 +117,16 @@ impl Hypothesis {
         }
     }
 
-    /// SYN-SENT is deleted; a reset is not asked for, and not forbidden.
+    /// The connection is deleted; a reset is not asked for, and not forbidden.
     fn gone_with_a_reset(self, how: Ended, rule: RuleId, at: &At<'_>) -> Hypothesis {
-        let bounds = if let Conn::SynSent(c) = &self.conn { Some((c.iss, c.snd_nxt)) } else { None };
+        let reset = match &self.conn {
+            Conn::Absent => None,
+            Conn::SynSent(c) => Some(ResetDue::Abort { low: c.iss, high: c.snd_nxt, ack: None }),
+            Conn::Open(t) => Some(ResetDue::Abort { low: t.snd_una, high: t.snd_nxt, ack: Some(t.rcv_nxt) }),
+        };
         let due = Due { optional: true, ..self.due(rule, at) };
         let mut gone = self.gone(how);
-        gone.dues.resets.extend(bounds.map(|(low, high)| (ResetDue::Abort { low, high, ack: None }, due)));
+        gone.dues.resets.extend(reset.map(|r| (r, due)));
         gone
     }
 

@@ -391,6 +391,8 @@ impl Endpoint {
                 tcb.closing = true;
                 tcb.state = match tcb.state {
                     State::Established => State::FinWait1,
+                    // "If no SENDs have been issued and there is no pending data to send, then form a FIN segment and send it."
+                    State::SynReceived if self.unacked.is_empty() => State::FinWait1,
                     State::CloseWait => State::LastAck,
                     other => other,
                 };

@@ -26,11 +26,15 @@ fn a_fin_out_of_order() {
 }
 
 /// "The only thing that can arrive in this state is an acknowledgment of our FIN.  If our FIN is now acknowledged, delete the TCB": nothing
-/// asks for a reply to an ACK that is in the window.
+/// asks for a reply to an ACK that is in the window; 3.5.2, "any unacceptable segment (out-of-window sequence number or an unacceptable
+/// acknowledgment number) must be responded to", can be read to. Both are permitted.
 #[test]
 fn a_pure_ack_in_last_ack() {
-    check(&Setup::new(State::LastAck), &[case(". 0 ack 19", &["- una 19|-"], &["-"]), case(". 0 ack 0", &["-"], &[])]);
-    check(&Setup::new(State::LastAck).window(0), &[case(". 0 ack 0", &["-"], &[])]);
+    check(
+        &Setup::new(State::LastAck),
+        &[case(". 0 ack 19", &["- una 19|-|may-ack una 19"], &["-"]), case(". 0 ack 0", &["-|may-ack"], &[])],
+    );
+    check(&Setup::new(State::LastAck).window(0), &[case(". 0 ack 0", &["-|may-ack"], &[])]);
 }
 
 /// "All incoming segments whose ACK value doesn't satisfy the above condition MUST be discarded and an ACK sent back."
