@@ -73,8 +73,9 @@ pub(crate) fn new_tcb(syn: &Segment, env: &Env) -> Tcb {
         // RFC 7323 section 2.3: a shift count above 14 is taken as 14.
         snd_scale: scales.map_or(0, |(peer, _)| peer.min(14)),
         rcv_scale: scales.map_or(0, |(_, own)| own.min(14)),
-        snd_mss: syn.mss().unwrap_or(env.default_mss),
-        mss_stated: syn.mss().is_some(),
+        // An MSS of 0 cannot be obeyed: it says nothing.
+        snd_mss: syn.mss().filter(|&mss| mss > 0).unwrap_or(env.default_mss),
+        mss_stated: syn.mss().is_some_and(|mss| mss > 0),
         rcv_nxt: syn.seq + 1,
         rcv_right: right,
         rcv_room: right,

@@ -40,6 +40,12 @@ impl Hypothesis {
             let last = Last { rule: rules::LISTEN_SYN, event: at.event, state: State::Listen, silent_at: Some(at.now) };
             out.push(Hypothesis { last, ..self.clone() });
         }
+        if at.full && self.conn == Conn::Absent {
+            // A stack may have no listener left for it: then the port is a closed one.
+            let mut outcomes = Vec::new();
+            arrive(&Conn::Absent, segment, &Env { listening: false, ..self.env(at) }, &mut outcomes);
+            out.extend(outcomes.into_iter().map(|o| self.clone().follow(o, segment, at)));
+        }
         self.each_age(at, |h| {
             let mut outcomes = Vec::with_capacity(4);
             arrive(&h.conn, segment, &h.env(at), &mut outcomes);
@@ -70,7 +76,7 @@ impl Hypothesis {
     /// Whether unanswered retransmissions can have ended the connection (R2, RFC 9293 section 3.8.3).
     pub(crate) fn may_have_given_up(&self, now: Micros, profile: &Profile) -> bool {
         let patience = self.user.timeout.unwrap_or(profile.give_up);
-        self.outstanding() && self.clocks.timeouts >= 3 && now >= self.clocks.unanswered_since + patience - patience / 10
+        self.outstanding() && self.clocks.timeouts.max(self.clocks.backoff) >= 3 && now >= self.clocks.unanswered_since + patience - patience / 10
             || self.user.timeout.is_some_and(|t| self.outstanding() && now >= self.clocks.unanswered_since + t - t / 10)
     }
 
@@ -183,6 +189,9 @@ impl Hypothesis {
         if was.is_some_and(|w| w.snd_right() != tcb.snd_right()) {
             clocks.progress_since = at.now;
             clocks.rto_since = clocks.rto_since.max(at.now);
+            // A probe's octet may leave again together with what the opened window lets out.
+            let opened = was.is_some_and(|w| w.snd_wnd == 0) && tcb.snd_una != tcb.snd_nxt;
+            clocks.resend_below = clocks.resend_below.or(opened.then_some((tcb.snd_una, tcb.snd_nxt)));
         }
         if segment.options.iter().any(|o| matches!(o, TcpOption::Sack(_))) {
             clocks.sacked = true;

@@ -218,10 +218,12 @@ impl Hypothesis {
         }
         self.acknowledged();
         if let Some(due) = self.dues.syn.take() {
-            let since = self.clocks.unanswered_since;
+            let (since, head) = (self.clocks.unanswered_since, self.clocks.head_sent);
             self.sent_head(sent);
             if !first {
+                // In a simultaneous open the SYN's timer may run on (RFC 6298 (5.1) starts one only where none runs).
                 self.clocks.unanswered_since = since;
+                self.clocks.head_sent.0 = head.0;
             }
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
@@ -450,6 +452,7 @@ impl Hypothesis {
         if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
             self.clocks.backoff = (self.clocks.backoff + 1).min(16);
             self.clocks.last_gap = 0;
+            self.clocks.resend_below = self.conn.tcb().map(|t| (sent.segment.end(), t.snd_nxt));
         }
         self.resent_head(sent);
     }

@@ -174,7 +174,7 @@ impl Oracle {
                 return;
             }
             let listening = self.listening(&tuple);
-            let full = listening && segment.is_syn() && self.full(&tuple);
+            let full = listening && self.full(&tuple);
             let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             c.received.add(segment.text_start(), &segment.payload);
             self.judge(tuple, index, Kind::Arrive { listening, full }, usize::MAX, trace);

@@ -34,7 +34,7 @@ impl Hypothesis {
     /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.
     pub(crate) fn close(mut self, orphan: bool, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         let state = self.conn.state(at.listening);
-        let with_syn = self.conn.tcb().is_some_and(|t| t.state == State::SynReceived && t.rcv_nxt != t.irs + 1);
+        let with_syn = self.conn.tcb().is_some_and(|t| !self.user.established && t.rcv_nxt != t.irs + 1);
         let unread = self.user.readable > self.user.read || with_syn;
         self.user.orphan |= orphan;
         if self.conn.tcb().is_some_and(|t| self.stream_end().le(t.snd_nxt)) {
