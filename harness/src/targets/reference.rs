@@ -93,9 +93,10 @@ impl Target for Reference {
     fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
         for datagram in datagrams {
             if let Ok(Read::Tcp(tcp)) = wire::read(datagram)
-                && !tcp.defects.contains(&WireDefect::BadChecksum) {
-                    self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
-                }
+                && !tcp.defects.contains(&WireDefect::BadChecksum)
+            {
+                self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
+            }
         }
         self.reply(())
     }

@@ -76,7 +76,9 @@ impl Hypothesis {
     /// Whether unanswered retransmissions can have ended the connection (R2, RFC 9293 section 3.8.3).
     pub(crate) fn may_have_given_up(&self, now: Micros, profile: &Profile) -> bool {
         let patience = self.user.timeout.unwrap_or(profile.give_up);
-        self.outstanding() && self.clocks.timeouts.max(self.clocks.backoff) >= 3 && now >= self.clocks.unanswered_since + patience - patience / 10
+        self.outstanding()
+            && self.clocks.timeouts.max(self.clocks.backoff) >= 3
+            && now >= self.clocks.unanswered_since + patience - patience / 10
             || self.user.timeout.is_some_and(|t| self.outstanding() && now >= self.clocks.unanswered_since + t - t / 10)
     }
 

@@ -258,6 +258,8 @@ impl Connection {
                     next.hypotheses.extend(in_time);
                 }
             }
+            // A datagram that is discarded in the midst of a group changes nothing in it.
+            (Kind::Discarded(_), _) if !h.deferred.is_empty() => next.hypotheses.push(h.clone()),
             (_, what) => {
                 for h in self.processed(h, h.deferred.len(), context, broken, true) {
                     self.call(&h, entry.kind, what, &at, broken && h.blame.is_none(), &mut next.hypotheses);
