@@ -30,6 +30,9 @@ fn main() {
     }
 }
 
+/// One run of a conversation: as a script, or as what a session made of it.
+type Run = fn(&mut dyn Target, &Script, &[Request]);
+
 /// A line about a ratio; it is measured when it is printed.
 type Line = Box<dyn Fn() -> String>;
 
@@ -39,7 +42,7 @@ fn smoltcp(criterion: &mut Criterion) -> Vec<Line> {
     let segments = recorded.segments;
     let mut group = criterion.benchmark_group("smoltcp");
     group.throughput(Throughput::Elements(segments));
-    let ways: [(&str, fn(&mut dyn Target, &Script, &[Request])); 4] = [
+    let ways: [(&str, Run); 4] = [
         ("bare", |target, _, requests| bare(target, requests)),
         ("trace", |target, _, requests| drop(black_box(traced(target, requests)))),
         ("trace and oracle", |target, _, requests| judged(target, requests)),
@@ -50,7 +53,7 @@ fn smoltcp(criterion: &mut Criterion) -> Vec<Line> {
         group.bench_function(name, |b| b.iter(|| run(&mut *target, &script, &recorded.requests)));
     }
     group.finish();
-    let line = |(name, run): (&'static str, fn(&mut dyn Target, &Script, &[Request])), aim: &'static str| -> Line {
+    let line = |(name, run): (&'static str, Run), aim: &'static str| -> Line {
         let (script, requests) = (script.clone(), recorded.requests.clone());
         Box::new(move || {
             let mut target = open("smoltcp").unwrap_or_else(|e| panic!("smoltcp: {e:?}"));

@@ -8,20 +8,22 @@ use tcp_reference::api::Micros;
 use tcp_reference::finding::{Class, Finding};
 use tcp_reference::profile::Profile;
 use tcp_reference::trace::Trace;
-use tcp_vectors::model::Script;
+use tcp_vectors::model::{Oddity, Script, StepKind};
 
+use super::known::Causes;
 use super::report;
 use super::{Case, Minimised, minimise};
 use crate::expectations::Expectations;
 use crate::session::{self, Options, Outcome, profile_for};
 use crate::target::{Clock, Target, TargetError};
-use crate::targets::{self, TargetOptions, panics};
+use crate::targets::{self, TargetOptions, panics, smoltcp};
 
 /// A target with an oracle over it, which is used for one case after another.
 pub struct Fuzzer {
     target: Box<dyn Target>,
     options: Options,
     expectations: Expectations,
+    causes: Causes,
     known: Known,
     tally: Tally,
 }
@@ -90,7 +92,8 @@ impl Fuzzer {
     pub fn new(name: &str) -> Result<Fuzzer, TargetError> {
         let target = targets::open(name, &TargetOptions { watchdog: None })?;
         let expectations = Expectations::of(name).map_err(|e| TargetError::Harness(e.to_string()))?;
-        Ok(Fuzzer { expectations, ..Fuzzer::with(target, profile_for(name)) })
+        let causes = Causes::of(name).map_err(TargetError::Harness)?;
+        Ok(Fuzzer { expectations, causes, ..Fuzzer::with(target, profile_for(name)) })
     }
 
     /// This target with this profile; nothing is known of it.
@@ -111,7 +114,14 @@ impl Fuzzer {
             longest_tail,
             ..Options::new(tcp_reference::api::Family::V4, 0, profile, clock)
         };
-        Fuzzer { target, options, expectations: Expectations::default(), known: Known::FromTheFile, tally: Tally::default() }
+        Fuzzer {
+            target,
+            options,
+            expectations: Expectations::default(),
+            causes: Causes::default(),
+            known: Known::FromTheFile,
+            tally: Tally::default(),
+        }
     }
 
     /// The same fuzzer with another notion of what is known.
@@ -151,12 +161,15 @@ impl Fuzzer {
             *times += 1;
             let repeated = self.known == Known::AfterTheFirst && *times > 1;
             seen = true;
-            if new.is_none() && !repeated && !self.expects(case, &outcome, finding) {
+            if new.is_none() && !repeated && !self.expects(case, &outcome, &fingerprint, finding) {
                 new = Some((fingerprint, finding.cloned()));
             }
         }
         match new {
-            Some((fingerprint, finding)) => Verdict::New(Box::new(Discovery { case: case.clone(), fingerprint, finding, outcome })),
+            Some((fingerprint, finding)) => {
+                let case = Case { script: self.fitted(&case.script), ..case.clone() };
+                Verdict::New(Box::new(Discovery { case, fingerprint, finding, outcome }))
+            }
             None if seen => Verdict::Known,
             None => Verdict::Nothing,
         }
@@ -166,10 +179,33 @@ impl Fuzzer {
     pub fn outcome(&mut self, case: &Case) -> Outcome {
         self.options.family = case.family;
         self.options.seed = case.seed;
-        match self.options_clock() {
-            Clock::Virtual => session::run_script(&mut *self.target, &case.script, &self.options),
-            Clock::Real => session::run_script(&mut *self.target, &hurried(&case.script), &self.options),
+        let script = self.fitted(&case.script);
+        session::run_script(&mut *self.target, &script, &self.options)
+    }
+
+    /// The script as this target and the oracle can take it: no wait that a real clock would make long; no more than [`MOST_TOGETHER`]
+    /// segments that arrive together; and no wrong checksum for smoltcp where it is built with `--cfg fuzzing`, as cargo-fuzz does, because
+    /// then it verifies none.
+    fn fitted(&self, script: &Script) -> Script {
+        let real = self.target.capabilities().clock == Clock::Real;
+        let unverified = FUZZING && self.target.capabilities().name == smoltcp::NAME;
+        let mut script = script.clone();
+        let mut together = 0;
+        for step in &mut script.steps {
+            if real {
+                step.after = step.after.min(LONGEST_REAL_WAIT);
+            }
+            let StepKind::Inject(spec) = &mut step.kind else {
+                together = 0;
+                continue;
+            };
+            spec.joined &= together < MOST_TOGETHER;
+            together = if spec.joined { together + 1 } else { 1 };
+            if unverified {
+                spec.oddity = spec.oddity.filter(|o| !matches!(o, Oddity::BadChecksum | Oddity::Truncated(_)));
+            }
         }
+        script
     }
 
     /// The smallest case with the same fingerprint that can be found in a bounded number of runs.
@@ -193,20 +229,17 @@ impl Fuzzer {
         &self.tally
     }
 
-    fn options_clock(&self) -> Clock {
-        self.target.capabilities().clock
-    }
-
     /// Whether it is known, at whichever vector: a fuzzer's scripts have no names.
-    fn expects(&self, case: &Case, outcome: &Outcome, finding: Option<&Finding>) -> bool {
+    fn expects(&self, case: &Case, outcome: &Outcome, fingerprint: &str, finding: Option<&Finding>) -> bool {
         let version = &self.target.capabilities().version;
-        self.expectations.entries.iter().any(|e| {
-            e.holds_for(&e.vector, case.family, version)
-                && match finding {
-                    Some(finding) => e.is(finding),
-                    None => e.rule.strip_prefix("class:") == Some(outcome.class.name()),
-                }
-        })
+        self.causes.know(fingerprint, version)
+            || self.expectations.entries.iter().any(|e| {
+                e.holds_for(&e.vector, case.family, version)
+                    && match finding {
+                        Some(finding) => e.is(finding),
+                        None => e.rule.strip_prefix("class:") == Some(outcome.class.name()),
+                    }
+            })
     }
 }
 
@@ -237,15 +270,6 @@ fn faults(outcome: &Outcome) -> Vec<(String, Option<&Finding>)> {
 fn place(outcome: &Outcome) -> &str {
     let words = outcome.reason.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
     words.strip_prefix("panicked at ").map_or("", |place| place.trim_end_matches(':'))
-}
-
-/// The script with no wait that a real clock would make long.
-fn hurried(script: &Script) -> Script {
-    let mut script = script.clone();
-    for step in &mut script.steps {
-        step.after = step.after.min(LONGEST_REAL_WAIT);
-    }
-    script
 }
 
 impl Tally {
@@ -296,9 +320,13 @@ impl fmt::Display for Tally {
     }
 }
 
+#[allow(unexpected_cfgs, reason = "cargo-fuzz sets it for every crate")]
+const FUZZING: bool = cfg!(fuzzing);
 /// How long a run goes on behind its last step where nothing is owed: past the longest delay of an ACK.
 const TAIL: Micros = 600_000;
 /// How long it goes on where something is owed: past a few retransmissions.
 const LONGEST_TAIL: Micros = 20_000_000;
+/// Segments that arrive together at most; the oracle follows every order in which a stack may answer them.
+const MOST_TOGETHER: usize = 6;
 /// The longest wait of a step on a real clock.
 const LONGEST_REAL_WAIT: Micros = 2_000;

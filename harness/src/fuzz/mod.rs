@@ -11,6 +11,7 @@ mod case;
 mod counters;
 mod engine;
 mod generate;
+mod known;
 mod minimise;
 mod random;
 mod report;
