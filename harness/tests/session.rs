@@ -115,9 +115,9 @@ fn a_first_deviation_does_not_hide_the_second() {
     let wrong_ack = |packets: &mut Vec<Packet>| {
         change(packets, |s| {
             if s.is_fin() {
-                s.ack = s.ack + 5
+                s.ack += 5;
             }
-        })
+        });
     };
 
     let known = |packets: &mut Vec<Packet>| {

@@ -165,10 +165,10 @@ fn exchange(policies: &[Policy; 2], seed: u64, loss: u64, sizes: [usize; 2]) -> 
     let mut closed = [false, false];
     for round in 1..4000 {
         run.run_until(round * 100_000);
-        if server.is_none() {
-            if let accepted @ CallResult::Accepted { .. } = run.hosts[1].call(Call::Accept { socket: listener }) {
-                server = Some(socket(&accepted));
-            }
+        if server.is_none()
+            && let accepted @ CallResult::Accepted { .. } = run.hosts[1].call(Call::Accept { socket: listener })
+        {
+            server = Some(socket(&accepted));
         }
         for (i, s) in [Some(client), server].into_iter().enumerate() {
             let Some(s) = s else { continue };
