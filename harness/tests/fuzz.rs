@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use tcp_harness::fuzz::{Case, Fuzzer, Generator, Known, Verdict, seeds};
+use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
 use tcp_harness::targets::reference::Reference;
 use tcp_reference::profile::MILLISECOND;
 use tcp_reference::stack::{MUTANTS, Policy};
@@ -156,7 +156,8 @@ fn every_mutant_is_found_from_each_seed() {
     for mutant in MUTANTS {
         let mut took = Vec::new();
         for seed in 1..=3 {
-            let mut fuzzer = Fuzzer::with(Box::new(Reference::new(policy.clone(), Some(mutant))), policy.profile());
+            let mut fuzzer =
+                Fuzzer::with(Box::new(Reference::new(policy.clone(), Some(mutant))), policy.profile()).counting(Departures::Count);
             let mut generator = Generator::new(seed);
             let found = loop {
                 if fuzzer.tally().steps > MOST_STEPS {

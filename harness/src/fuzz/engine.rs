@@ -25,6 +25,8 @@ pub struct Fuzzer {
     expectations: Expectations,
     causes: Causes,
     known: Known,
+    /// Whether a broken SHOULD counts like a broken MUST.
+    departures: Departures,
     tally: Tally,
 }
 
@@ -35,6 +37,15 @@ pub enum Known {
     FromTheFile,
     /// What was new once, so that a long run lists each fault once.
     AfterTheFirst,
+}
+
+/// Whether a broken SHOULD counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departures {
+    /// It does not, though what follows it on its connection does not count either.
+    PassOver,
+    /// Like a broken MUST.
+    Count,
 }
 
 /// What a case gave.
@@ -120,6 +131,7 @@ impl Fuzzer {
             expectations: Expectations::default(),
             causes: Causes::default(),
             known: Known::FromTheFile,
+            departures: Departures::PassOver,
             tally: Tally::default(),
         }
     }
@@ -128,6 +140,12 @@ impl Fuzzer {
     #[must_use]
     pub fn knowing(self, known: Known) -> Fuzzer {
         Fuzzer { known, ..self }
+    }
+
+    /// The same fuzzer with another notion of what counts.
+    #[must_use]
+    pub fn counting(self, departures: Departures) -> Fuzzer {
+        Fuzzer { departures, ..self }
     }
 
     /// The case that these octets stand for.
@@ -156,7 +174,7 @@ impl Fuzzer {
         }
         let mut seen = false;
         let mut new = None;
-        for (fingerprint, finding) in faults(&outcome) {
+        for (fingerprint, finding) in faults(&outcome, self.departures) {
             let times = self.tally.findings.entry(fingerprint.clone()).or_insert(0);
             *times += 1;
             let repeated = self.known == Known::AfterTheFirst && *times > 1;
@@ -211,14 +229,14 @@ impl Fuzzer {
     /// The smallest case with the same fingerprint that can be found in a bounded number of runs.
     pub fn minimised(&mut self, discovery: &Discovery) -> Minimised {
         let fingerprint = discovery.fingerprint.clone();
-        minimise(&discovery.case, |case| faults(&self.outcome(case)).iter().any(|(f, _)| *f == fingerprint))
+        minimise(&discovery.case, |case| faults(&self.outcome(case), self.departures).iter().any(|(f, _)| *f == fingerprint))
     }
 
     /// A discovery as a person reads it: rule, ladder, script. It is minimised first.
     pub fn told(&mut self, discovery: &Discovery) -> String {
         let minimised = self.minimised(discovery);
         let outcome = self.outcome(&minimised.case);
-        let found = faults(&outcome).into_iter().find(|(f, _)| *f == discovery.fingerprint);
+        let found = faults(&outcome, self.departures).into_iter().find(|(f, _)| *f == discovery.fingerprint);
         let finding = found.and_then(|(_, finding)| finding);
         report::told(self.target.capabilities(), &minimised, &discovery.fingerprint, finding, &outcome)
     }
@@ -248,7 +266,7 @@ impl Fuzzer {
 ///
 /// What comes after the first fault on a connection may be no more than its consequence. Another script shows it alone if it is a fault of
 /// its own; vectors, which are few, are judged to their end.
-fn faults(outcome: &Outcome) -> Vec<(String, Option<&Finding>)> {
+fn faults(outcome: &Outcome, departures: Departures) -> Vec<(String, Option<&Finding>)> {
     let mut faulty = Vec::new();
     let mut faults: Vec<(String, Option<&Finding>)> = Vec::new();
     for finding in outcome.findings.iter().filter(|f| matches!(f.class, Class::Violates | Class::Departs)) {
@@ -256,7 +274,7 @@ fn faults(outcome: &Outcome) -> Vec<(String, Option<&Finding>)> {
             continue;
         }
         faulty.push(finding.tuple);
-        if finding.class == Class::Violates {
+        if finding.class == Class::Violates || departures == Departures::Count {
             faults.push((finding.fingerprint(), Some(finding)));
         }
     }

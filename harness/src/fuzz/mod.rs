@@ -20,7 +20,7 @@ mod seeds;
 pub use campaign::Campaign;
 pub use case::Case;
 pub use counters::{COUNTERS, count};
-pub use engine::{Discovery, Fuzzer, Known, Tally, Verdict};
+pub use engine::{Departures, Discovery, Fuzzer, Known, Tally, Verdict};
 pub use generate::Generator;
 pub use minimise::{Minimised, minimise};
 pub use random::Random;
