@@ -52,7 +52,11 @@ fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         if next.fin_acked() {
             next.state = State::FinWait2;
         }
+        let from = out.len();
         text::process(&next, segment, env, rules::SYN_RECEIVED_ACK_ACCEPTABLE, out);
+        for outcome in out[from..].iter_mut().filter(|o| o.rule == rules::FIN.at(State::Established)) {
+            outcome.rule = rules::FIN.at(State::SynReceived);
+        }
         return;
     }
     let unchanged = || Conn::Open(tcb.clone());

@@ -154,7 +154,11 @@ impl Endpoint {
             let segment = self.ordinary(t, t.snd_nxt, &text, fin);
             let idle = t.snd_una == t.snd_nxt;
             let end = segment.end();
-            let rule = if fin { rules::CLOSE_ESTABLISHED } else { rules::SEND };
+            let rule = match (fin, t.state) {
+                (true, State::LastAck) => rules::CLOSE_CLOSE_WAIT,
+                (true, _) => rules::CLOSE_ESTABLISHED,
+                (false, _) => rules::SEND,
+            };
             if let Conn::Open(t) = &mut self.conn {
                 t.fin_sent = fin.then(|| end - 1);
                 t.snd_nxt = end;
