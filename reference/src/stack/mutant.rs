@@ -328,6 +328,18 @@ mutants! {
     "syn-sent-syn-ack-fin-silent": Fault::NoReply, at [rules::SYN_SENT_SYN_ACK_FIN], breaks [rules::SYN_SENT_SYN_ACK_FIN];
     "syn-sent-crossing-data-silent": Fault::NoReply, at [rules::SYN_SENT_SYN_ONLY_DATA], breaks [rules::SYN_SENT_SYN_ONLY_DATA];
     "last-ack-fin-seq-off": Fault::SeqOff(1), at [rules::CLOSE_CLOSE_WAIT], breaks [rules::CLOSE_CLOSE_WAIT, rules::SEND];
+    "close-wait-takes-text": Fault::RcvNxtOff(10), at [at!("CLOSE-WAIT/text")], breaks [at!("CLOSE-WAIT/text"), rules::ACK_ALWAYS];
+    "closing-takes-text": Fault::RcvNxtOff(10), at [at!("CLOSING/text")], breaks [at!("CLOSING/text"), rules::ACK_ALWAYS];
+    "last-ack-takes-text": Fault::RcvNxtOff(10), at [at!("LAST-ACK/text")], breaks [at!("LAST-ACK/text"), rules::ACK_ALWAYS];
+    "fin-wait-1-old-ack-closes": Fault::Closes, at [at!("FIN-WAIT-1/ack-not-fin")], breaks [at!("FIN-WAIT-1/ack-not-fin")];
+    "closing-old-ack-closes": Fault::Closes, at [at!("CLOSING/ack-not-fin")], breaks [at!("CLOSING/ack-not-fin")];
+    "last-ack-old-ack-closes": Fault::Closes, at [at!("LAST-ACK/ack-not-fin")], breaks [at!("LAST-ACK/ack-not-fin")];
+    "established-ack-closes": Fault::Closes, at [at!("ESTABLISHED/ack-new")], breaks [at!("ESTABLISHED/ack-new")];
+    "close-wait-ack-closes": Fault::Closes, at [at!("CLOSE-WAIT/ack")], breaks [at!("CLOSE-WAIT/ack")];
+    "time-wait-challenge-ack-off": Fault::AckOff(1), at [at!("TIME-WAIT/rst-in-window")], breaks [at!("TIME-WAIT/rst-in-window")];
+    "time-wait-ack-closes": Fault::Closes, at [at!("TIME-WAIT/ack")], breaks [at!("TIME-WAIT/ack")];
+    "time-wait-future-ack-closes": Fault::Closes, at [at!("TIME-WAIT/ack-future")], breaks [at!("TIME-WAIT/ack-future")];
+    "simultaneous-syn-ack-closes": Fault::Closes, at [at!("SYN-RECEIVED/syn-ack-simultaneous")], breaks [at!("SYN-RECEIVED/syn-ack-simultaneous")];
     // Timers and calls.
     "ack-after-the-deadline": Fault::AckDelay(600_000), at [], breaks [rules::DELAYED_ACK];
     "time-wait-too-short": Fault::TimeWaitTenths(1), at [], breaks [rules::TIME_WAIT_2MSL];
