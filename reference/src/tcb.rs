@@ -51,8 +51,6 @@ pub struct SynSent {
     pub rcv_wnd: u32,
     /// The window scale that the stack offered, and the MSS.
     pub offered_scale: Option<u8>,
-    /// What CLOSE left to do: a FIN once the connection is open.
-    pub closing: bool,
 }
 
 /// How SYN-RECEIVED was reached (RFC 9293 MUST-11).

@@ -25,19 +25,7 @@ pub(crate) fn arrive(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
 /// "Any other control or text should be queued": text and FIN beside the SYN are queued, or left unacknowledged for the peer to send again.
 /// SYN-ACKs of both kinds acknowledge at least the SYN. A SYN with FIN may be dropped whole (a filter that FreeBSD and Linux have).
 fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
-    let tcb = Tcb {
-        state: State::SynReceived,
-        opened: OpenedBy::Passive,
-        iss: env.fresh.iss,
-        irs: segment.seq,
-        snd_una: env.fresh.iss,
-        snd_nxt: env.fresh.iss + 1,
-        snd_wnd: u32::from(segment.window),
-        snd_wl1: segment.seq,
-        snd_wl2: env.fresh.iss,
-        max_snd_wnd: u32::from(segment.window),
-        ..new_tcb(segment, env)
-    };
+    let tcb = Tcb { snd_wl2: env.fresh.iss, ..new_tcb(segment, env) };
     let rule = match (segment.is_fin(), segment.payload.is_empty()) {
         (true, _) => rules::LISTEN_SYN_FIN,
         (false, false) => rules::LISTEN_SYN_DATA,

@@ -44,9 +44,6 @@ fn check_syn_ack(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Out
     tcb.state = State::Established;
     tcb.snd_una = segment.ack;
     tcb.snd_wl2 = segment.ack;
-    if conn.closing {
-        tcb.state = State::FinWait1;
-    }
     let rule = match (segment.is_fin(), segment.payload.is_empty()) {
         (true, _) => rules::SYN_SENT_SYN_ACK_FIN,
         (false, false) => rules::SYN_SENT_SYN_ACK_WITH_DATA,
@@ -78,5 +75,5 @@ fn check_syn(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Outcome
 
 fn opened(conn: &SynSent, segment: &Segment, env: &Env) -> Tcb {
     let fresh = Fresh { iss: conn.iss, window: conn.rcv_wnd, scale: conn.offered_scale };
-    Tcb { opened: OpenedBy::Active, snd_nxt: conn.snd_nxt, closing: conn.closing, ..new_tcb(segment, &Env { fresh, ..*env }) }
+    Tcb { opened: OpenedBy::Active, snd_nxt: conn.snd_nxt, ..new_tcb(segment, &Env { fresh, ..*env }) }
 }

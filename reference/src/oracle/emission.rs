@@ -149,13 +149,8 @@ impl Hypothesis {
         if (seg.flags & Flags::CONTROL) != Flags::SYN {
             return Err(Misfit::garbled(due, "flags"));
         }
-        self.conn = Conn::SynSent(SynSent {
-            iss: seg.seq,
-            snd_nxt: seg.end(),
-            rcv_wnd: u32::from(seg.window),
-            offered_scale: seg.window_scale(),
-            closing: false,
-        });
+        self.conn =
+            Conn::SynSent(SynSent { iss: seg.seq, snd_nxt: seg.end(), rcv_wnd: u32::from(seg.window), offered_scale: seg.window_scale() });
         self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
         self.iss_unseen = false;
         self.sent_head(sent);

@@ -88,8 +88,7 @@ impl Endpoint {
     /// Active OPEN (RFC 9293 section 3.10.1): `<SEQ=ISS><CTL=SYN>`.
     pub(crate) fn open(&mut self, iss: Seq, now: Micros, policy: &Policy, mutant: Option<&'static Mutant>) {
         self.mutant = mutant;
-        let syn_sent =
-            SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale, closing: false };
+        let syn_sent = SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale };
         self.conn = Conn::SynSent(syn_sent);
         self.unacked_at = iss + 1;
         self.timers.timing = Some((iss + 1, now));

@@ -93,7 +93,7 @@ impl Setup {
         let peer_fin = matches!(self.state, State::CloseWait | State::Closing | State::LastAck | State::TimeWait).then_some(rcv_nxt - 1);
         match self.state {
             State::Closed | State::Listen => Conn::Absent,
-            State::SynSent => Conn::SynSent(SynSent { iss: snd_una, snd_nxt, rcv_wnd: self.window, offered_scale: None, closing: false }),
+            State::SynSent => Conn::SynSent(SynSent { iss: snd_una, snd_nxt, rcv_wnd: self.window, offered_scale: None }),
             _ => Conn::Open(Tcb {
                 state: self.state,
                 opened: self.opened,
