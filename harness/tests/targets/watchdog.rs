@@ -1,6 +1,6 @@
 //! The watchdog: a stack that hangs or dies is told, and starts again at the next reset.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tcp_harness::target::{Capabilities, Reply, Target, TargetError};
 use tcp_harness::targets::smoltcp::SmolTcp;
@@ -37,21 +37,30 @@ impl Target for Naughty {
     }
 }
 
+/// A naughty target under a watchdog of this patience.
+fn watched(patience: Duration) -> Watchdog {
+    Watchdog::new(patience, || Ok(Box::new(Naughty(SmolTcp::new())))).expect("starts")
+}
+
 #[test]
-fn hang_and_crash_end_at_reset() {
-    let mut target = Watchdog::new(Duration::from_millis(300), || Ok(Box::new(Naughty(SmolTcp::new())))).expect("starts");
-    let start = Instant::now();
+fn a_hang_ends_at_reset() {
+    let mut target = watched(Duration::from_secs(2));
     assert!(matches!(target.advance(1), Err(TargetError::Hang(_))));
-    assert!(start.elapsed() < Duration::from_secs(5));
     assert!(matches!(target.advance(9), Err(TargetError::Hang(_))), "not before it is reset");
     peer::passive_open_data_close(&mut target, Family::V4);
+}
+
+/// A panic that prints its backtrace takes its time on a busy machine: the watchdog must not call it a hang.
+#[test]
+fn a_crash_ends_at_reset() {
+    let mut target = watched(Duration::from_secs(60));
     assert!(matches!(target.advance(2), Err(TargetError::Crash(_))));
     peer::passive_open_data_close(&mut target, Family::V6);
 }
 
 #[test]
 fn a_target_that_cannot_start() {
-    let made = Watchdog::new(Duration::from_millis(300), || Err(TargetError::Unavailable("no".to_owned())));
+    let made = Watchdog::new(Duration::from_secs(2), || Err(TargetError::Unavailable("no".to_owned())));
     assert!(matches!(made, Err(TargetError::Unavailable(_))));
 }
 
