@@ -9,7 +9,6 @@ use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
 use tcp_harness::targets::reference::Reference;
-use tcp_reference::profile::MILLISECOND;
 use tcp_reference::stack::{MUTANTS, Policy};
 
 /// The seeds' directory.
@@ -64,25 +63,6 @@ fn the_seeds_are_the_vectors() {
     assert!(wrong.is_empty(), "write the seeds anew with FUZZ_SEEDS=write cargo test -p tcp-harness --test fuzz:\n{}", wrong.join("\n"));
 }
 
-/// The permitted ways that a stack can take, one policy each.
-fn policies() -> Vec<(&'static str, Policy)> {
-    let base = Policy::default();
-    vec![
-        ("default", base.clone()),
-        ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
-        ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
-        ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
-        ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
-        ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
-        ("second variant", Policy { variant: 1, ..base.clone() }),
-        ("third variant", Policy { variant: 2, ..base.clone() }),
-        ("fourth variant", Policy { variant: 3, ..base.clone() }),
-        ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
-        ("small buffer", Policy { buffer: 9000, ..base.clone() }),
-        ("Nagle off", Policy { nagle: false, ..base }),
-    ]
-}
-
 /// Steps of a test: so many, or what `FUZZ_STEPS` says.
 fn steps(usual: u64) -> u64 {
     env::var("FUZZ_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
@@ -90,7 +70,7 @@ fn steps(usual: u64) -> u64 {
 
 #[test]
 fn the_reference_runs_clean_in_every_policy() {
-    let policies = policies();
+    let policies = Policy::permitted();
     let each = steps(200_000) / u64::try_from(policies.len()).unwrap_or(1);
     let mut failures = String::new();
     let (mut judged, mut unjudged) = (0, 0);

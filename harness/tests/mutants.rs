@@ -9,7 +9,6 @@ use tcp_harness::target::{Clock, Target};
 use tcp_harness::targets::reference::Reference;
 use tcp_reference::api::Family;
 use tcp_reference::finding::Class;
-use tcp_reference::profile::MILLISECOND;
 use tcp_reference::stack::{MUTANTS, Mutant, Policy};
 use tcp_reference::trace::{Trace, What};
 use tcp_vectors::model::Vector;
@@ -22,25 +21,6 @@ static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
 fn run(target: &mut dyn Target, policy: &Policy, vector: &Vector, family: Family, seed: u64) -> Outcome {
     let options = Options::new(family, seed, policy.profile(), Clock::Virtual);
     session::run_vector(target, vector, &options)
-}
-
-/// The permitted ways that a stack can take, one policy each.
-fn policies() -> Vec<(&'static str, Policy)> {
-    let base = Policy::default();
-    vec![
-        ("default", base.clone()),
-        ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
-        ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
-        ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
-        ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
-        ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
-        ("second variant", Policy { variant: 1, ..base.clone() }),
-        ("third variant", Policy { variant: 2, ..base.clone() }),
-        ("fourth variant", Policy { variant: 3, ..base.clone() }),
-        ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
-        ("small buffer", Policy { buffer: 9000, ..base.clone() }),
-        ("Nagle off", Policy { nagle: false, ..base }),
-    ]
 }
 
 fn families(vector: &Vector) -> Vec<Family> {
@@ -66,7 +46,7 @@ fn ladder(trace: &Trace) -> String {
 fn the_reference_gives_no_finding_in_any_policy() {
     let mut failures = String::new();
     let mut judged = 0;
-    for (name, policy) in policies() {
+    for (name, policy) in Policy::permitted() {
         let mut target = Reference::new(policy.clone(), None);
         for vector in VECTORS.iter() {
             for family in families(vector) {

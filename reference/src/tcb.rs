@@ -134,6 +134,12 @@ impl Tcb {
         self.rcv_right.since(self.rcv_nxt)
     }
 
+    /// The send MSS, not below what any link carries.
+    #[must_use]
+    pub fn believed_mss(&self) -> u16 {
+        self.snd_mss.max(LEAST_MSS)
+    }
+
     /// SND.UNA+SND.WND.
     #[must_use]
     pub fn snd_right(&self) -> Seq {

@@ -32,15 +32,18 @@ fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         (false, true) => rules::LISTEN_SYN,
     };
     if segment.len() > 1 {
-        let mut queued = tcb.clone();
-        queued.rcv_nxt = segment.text_end();
-        queued.rcv_right = queued.rcv_right.max(queued.rcv_nxt);
-        out.push(Outcome::new(rule, Conn::Open(queued), Answer::SynAck));
+        out.push(Outcome::new(rule, Conn::Open(queueing_text(&tcb, segment)), Answer::SynAck));
     }
     out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
     if segment.is_fin() {
         out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
     }
+}
+
+/// The TCB where the text beside the peer's SYN is queued.
+pub(crate) fn queueing_text(tcb: &Tcb, syn: &Segment) -> Tcb {
+    let rcv_nxt = syn.text_end();
+    Tcb { rcv_nxt, rcv_right: tcb.rcv_right.max(rcv_nxt), ..tcb.clone() }
 }
 
 /// A TCB that has just seen the peer's SYN.

@@ -1,6 +1,6 @@
 //! RFC 9293 section 3.10.7.3: SEGMENT ARRIVES in SYN-SENT.
 
-use crate::arrives::listen::new_tcb;
+use crate::arrives::listen::{new_tcb, queueing_text};
 use crate::arrives::text;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal};
 use crate::rules;
@@ -65,10 +65,7 @@ fn check_syn(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Outcome
     let tcb = opened(conn, segment, env);
     let rule = if segment.len() > 1 { rules::SYN_SENT_SYN_ONLY_DATA } else { rules::SYN_SENT_SYN_ONLY };
     if segment.len() > 1 {
-        let mut queued = tcb.clone();
-        queued.rcv_nxt = segment.text_end();
-        queued.rcv_right = queued.rcv_right.max(queued.rcv_nxt);
-        out.push(Outcome::new(rule, Conn::Open(queued), Answer::SynAck));
+        out.push(Outcome::new(rule, Conn::Open(queueing_text(&tcb, segment)), Answer::SynAck));
     }
     out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
 }

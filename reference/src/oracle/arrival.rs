@@ -125,7 +125,7 @@ impl Hypothesis {
         // A connection that begins has no past of its own, whatever its tuple was before.
         let before = if opened { Conn::Absent } else { before };
         if opened {
-            self.begin(segment);
+            self.begin();
         }
         match (&before, &self.conn) {
             (Conn::Absent, Conn::Absent) => {}
@@ -142,7 +142,7 @@ impl Hypothesis {
     }
 
     /// A connection begins with the peer's SYN: what an earlier one left is forgotten.
-    fn begin(&mut self, _syn: &Segment) {
+    fn begin(&mut self) {
         let (habits, stream, last, departs, blame) = (self.habits, self.user.stream, self.last, self.departs, self.blame);
         let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
@@ -173,7 +173,7 @@ impl Hypothesis {
             // Karn: the backoff stands until text that was first sent after the recovery is acknowledged.
             if clocks.timeouts > 0 {
                 clocks.backoff_until = tcb.snd_nxt;
-            } else if tcb.snd_una.gt(clocks.backoff_until) || clocks.backoff == 0 {
+            } else if tcb.snd_una.gt(clocks.backoff_until) {
                 clocks.backoff = 0;
             }
             clocks.timeouts = 0;

@@ -4,7 +4,7 @@ use crate::api::CallResult;
 use crate::catalogue::Level;
 use crate::oracle::arrival::At;
 use crate::oracle::emission::Sent;
-use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis};
+use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last};
 use crate::relation::{Answer, Outcome, Owed, ResetForm, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -114,8 +114,7 @@ impl Hypothesis {
             all.push((Segment { seq: tcb.rcv_nxt, ..segment.clone() }, "taken-out-of-place"));
         }
         if segment.is_syn() {
-            let text = segment.payload.clone();
-            all.push((Segment { flags: segment.flags.without(Flags::SYN), payload: text, ..segment.clone() }, "syn-passed-over"));
+            all.push((Segment { flags: segment.flags.without(Flags::SYN), ..segment.clone() }, "syn-passed-over"));
         }
         all
     }
@@ -144,11 +143,7 @@ impl Hypothesis {
     fn pay_whatever(&mut self, sent: &Sent<'_>, cause: Option<usize>) {
         let seg = sent.segment;
         let owed = |d: &Due| Some(d.cause) == cause;
-        self.dues.resets.retain(|(_, d)| !owed(d));
-        self.dues.syn = self.dues.syn.filter(|d| !owed(d));
-        self.dues.ack = self.dues.ack.filter(|d| !owed(d));
-        self.dues.ack_now = self.dues.ack_now.filter(|d| !owed(d));
-        self.dues.ack_soon = self.dues.ack_soon.filter(|d| !owed(d));
+        self.dues.forget(owed);
         if self.conn.tcb().is_none_or(|t| seg.seq.le(t.snd_una)) {
             self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
             self.clocks.rto_since = self.clocks.rto_since.max(sent.at);
@@ -183,11 +178,7 @@ impl Hypothesis {
     pub(crate) fn broken_silence(&self, due: Due, event: usize) -> Hypothesis {
         let mut h = self.clone();
         let same = |d: &Due| d.rule == due.rule && d.cause == due.cause && d.deadline == due.deadline;
-        h.dues.resets.retain(|(_, d)| !same(d));
-        h.dues.syn = h.dues.syn.filter(|d| !same(d));
-        h.dues.ack = h.dues.ack.filter(|d| !same(d));
-        h.dues.ack_now = h.dues.ack_now.filter(|d| !same(d));
-        h.dues.ack_soon = h.dues.ack_soon.filter(|d| !same(d));
+        h.dues.forget(same);
         if self.own_accord_is(due) {
             h.clocks.rto_since = h.clocks.rto_since.max(due.deadline) + 3600 * crate::profile::SECOND;
             h.clocks.progress_since = h.clocks.progress_since.max(due.deadline) + 3600 * crate::profile::SECOND;
@@ -212,8 +203,8 @@ impl Hypothesis {
         } else if reported == State::Closed {
             h = h.gone(Ended::Normally);
         }
-        let Blame { rule, state, .. } = self.blame_last(event, "status", REPORT);
-        h.blame = Some(Blame { rule, level: Level::Spec, state, event, cause: Some(self.last.event), kind: "status", surprise: REPORT });
+        let Last { rule, event: cause, state, .. } = self.last;
+        h.blame = Some(Blame { rule, level: Level::Spec, state, event, cause: Some(cause), kind: "status", surprise: REPORT });
         h
     }
 
@@ -227,9 +218,5 @@ impl Hypothesis {
         let state = self.conn.state(false);
         h.blame = Some(Blame { rule, level: Level::Must, state, event, cause: Some(self.last.event), kind: "receive", surprise: REPORT });
         h
-    }
-
-    fn blame_last(&self, event: usize, kind: &'static str, surprise: u8) -> Blame {
-        Blame { rule: self.last.rule, level: Level::Spec, state: self.last.state, event, cause: Some(self.last.event), kind, surprise }
     }
 }

@@ -65,6 +65,16 @@ pub(crate) struct Dues {
     pub(crate) ack_soon: Option<Due>,
 }
 
+impl Dues {
+    /// Nothing of this kind is owed any more.
+    pub(crate) fn forget(&mut self, which: impl Fn(&Due) -> bool) {
+        self.resets.retain(|(_, due)| !which(due));
+        for due in [&mut self.syn, &mut self.ack, &mut self.ack_now, &mut self.ack_soon] {
+            *due = due.filter(|d| !which(d));
+        }
+    }
+}
+
 /// Which reset is owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ResetDue {

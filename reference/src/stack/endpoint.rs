@@ -10,7 +10,7 @@ use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::mutant::Mutant;
 use crate::state::State;
-use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, LEAST_MSS, SynSent, Tcb};
+use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
 
 /// One connection.
 #[derive(Clone, Debug)]
@@ -189,7 +189,7 @@ impl Endpoint {
             Conn::SynSent(c) => c.iss,
             Conn::Open(t) => t.snd_una,
         };
-        let mss = u32::from(tcb.snd_mss.max(LEAST_MSS));
+        let mss = u32::from(tcb.believed_mss());
         if tcb.snd_una == old_una {
             if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
                 self.timers.duplicate_acks += 1;

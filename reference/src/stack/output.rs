@@ -10,7 +10,7 @@ use crate::stack::Policy;
 use crate::stack::endpoint::Endpoint;
 use crate::stack::mutant::Mutant;
 use crate::state::State;
-use crate::tcb::{Conn, LEAST_MSS, Tcb};
+use crate::tcb::{Conn, Tcb};
 
 impl Endpoint {
     /// When the next timer is due.
@@ -58,7 +58,7 @@ impl Endpoint {
         self.timers.timing = None;
         let flight = self.conn.tcb().map_or(0, |t| t.snd_nxt.since(t.snd_una));
         if let Conn::Open(t) = &self.conn {
-            let mss = u32::from(t.snd_mss.max(LEAST_MSS));
+            let mss = u32::from(t.believed_mss());
             self.timers.ssthresh = (flight / 2).max(2 * mss);
             self.timers.cwnd = mss;
             self.timers.recover = Some(t.snd_nxt);
@@ -84,7 +84,7 @@ impl Endpoint {
             Conn::Open(t) => {
                 let from = t.snd_una.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
                 let sent = t.fin_sent.unwrap_or(t.snd_nxt).since(t.snd_una) as usize;
-                let n = sent.min(usize::from(t.snd_mss.max(LEAST_MSS))).min(self.unacked.len().saturating_sub(from));
+                let n = sent.min(usize::from(t.believed_mss())).min(self.unacked.len().saturating_sub(from));
                 let text = self.unacked[from..from + n].to_vec();
                 let fin = t.fin_sent.is_some_and(|fin| fin == t.snd_una + u32::try_from(n).unwrap_or(0));
                 let segment = self.ordinary(t, t.snd_una, &text, fin);
@@ -102,7 +102,7 @@ impl Endpoint {
             return;
         }
         if self.timers.duplicate_acks == 3 && self.timers.recover.is_none() {
-            let mss = u32::from(t.snd_mss.max(LEAST_MSS));
+            let mss = u32::from(t.believed_mss());
             self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
             self.timers.cwnd = self.timers.ssthresh + 3 * mss;
             self.timers.recover = Some(t.snd_nxt);
@@ -126,10 +126,10 @@ impl Endpoint {
             let offset = t.snd_nxt.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
             let queued = self.unacked.len().saturating_sub(offset);
             let flight = t.snd_nxt.since(t.snd_una);
-            let cwnd = if self.timers.cwnd == 0 { 10 * u32::from(t.snd_mss.max(LEAST_MSS)) } else { self.timers.cwnd };
+            let cwnd = if self.timers.cwnd == 0 { 10 * u32::from(t.believed_mss()) } else { self.timers.cwnd };
             let usable = t.snd_wnd.saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
-            let n = queued.min(room).min(usize::from(t.snd_mss.max(LEAST_MSS)));
+            let n = queued.min(room).min(usize::from(t.believed_mss()));
             let last = n == queued;
             let fin = last && self.closing && (room > n || t.snd_wnd > 0 || queued == 0);
             if n == 0 && !fin {
@@ -139,7 +139,7 @@ impl Endpoint {
                 return;
             }
             // Nagle, and sender SWS avoidance: a short segment waits while something is in flight, unless it is all and the user wants it.
-            let short = n < usize::from(t.snd_mss.max(LEAST_MSS)) && !fin && probe == 0;
+            let short = n < usize::from(t.believed_mss()) && !fin && probe == 0;
             let held_back = short && flight > 0 && (!last || (policy.nagle && !self.nodelay));
             if held_back {
                 return;

@@ -50,6 +50,26 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The permitted ways that a stack can take, one policy each, with a name: no oracle may find fault with any of them.
+    #[must_use]
+    pub fn permitted() -> Vec<(&'static str, Policy)> {
+        let base = Policy::default();
+        vec![
+            ("default", base.clone()),
+            ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
+            ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
+            ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
+            ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
+            ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
+            ("second variant", Policy { variant: 1, ..base.clone() }),
+            ("third variant", Policy { variant: 2, ..base.clone() }),
+            ("fourth variant", Policy { variant: 3, ..base.clone() }),
+            ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
+            ("small buffer", Policy { buffer: 9000, ..base.clone() }),
+            ("Nagle off", Policy { nagle: false, ..base }),
+        ]
+    }
+
     /// The habits that this policy amounts to.
     #[must_use]
     pub fn habits(&self) -> Habits {
