@@ -2,7 +2,7 @@
 //!
 //! It imports nothing from the relation, so a misreading that stack and oracle share does not hide from it. It says what always holds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::api::{Call, CallResult, Family, How, Micros, SocketId};
@@ -56,11 +56,11 @@ type Fault = (RuleId, &'static str, &'static str);
 struct Linter {
     event: usize,
     at: Micros,
-    connections: HashMap<Tuple, Connection>,
-    listeners: HashMap<SocketId, u16>,
+    connections: BTreeMap<Tuple, Connection>,
+    listeners: BTreeMap<SocketId, u16>,
     /// Sockets of active opens whose SYN has not been seen.
     connects: Vec<(SocketId, u16, u16, Family)>,
-    sockets: HashMap<SocketId, Socket>,
+    sockets: BTreeMap<SocketId, Socket>,
     /// A connection may belong to a socket that the trace does not name, or to a listener that was closed.
     blind: bool,
     findings: Vec<Finding>,

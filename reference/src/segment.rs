@@ -329,7 +329,7 @@ impl fmt::Debug for Segment {
 }
 
 /// A connection's two ends, as the stack under test names them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Tuple {
     /// The end of the stack under test.
     pub local: SocketAddr,

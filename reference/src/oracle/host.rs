@@ -1,6 +1,6 @@
 //! A host: listeners, sockets, and the connections of each 4-tuple.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
 use crate::catalogue::{Level, RuleId};
@@ -19,13 +19,13 @@ use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
 pub struct Oracle {
     profile: Profile,
     next: usize,
-    sockets: HashMap<SocketId, Socket>,
-    connections: HashMap<Tuple, Connection>,
+    sockets: BTreeMap<SocketId, Socket>,
+    connections: BTreeMap<Tuple, Connection>,
     /// Connects whose 4-tuple shows with their SYN: local and remote port, family, socket, event.
     connecting: Vec<(u16, u16, Family, SocketId, usize)>,
     findings: Vec<Finding>,
-    licences: HashMap<usize, Licence>,
-    last_arrival: HashMap<Tuple, (RuleId, usize)>,
+    licences: BTreeMap<usize, Licence>,
+    last_arrival: BTreeMap<Tuple, (RuleId, usize)>,
     /// The last event by which everything that the stack had sent was seen.
     settled: usize,
     stats: Stats,
@@ -65,12 +65,12 @@ impl Oracle {
         Oracle {
             profile,
             next: 0,
-            sockets: HashMap::new(),
-            connections: HashMap::new(),
+            sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
             connecting: Vec::new(),
             findings: Vec::new(),
-            licences: HashMap::new(),
-            last_arrival: HashMap::new(),
+            licences: BTreeMap::new(),
+            last_arrival: BTreeMap::new(),
             settled: 0,
             stats: Stats::default(),
             now: 0,
@@ -87,13 +87,9 @@ impl Oracle {
 
     /// The trace has ended: where it is not certain yet which rule was broken, the likeliest is named.
     pub fn finish(&mut self) {
-        let mut tuples: Vec<Tuple> = self.connections.keys().copied().collect();
-        tuples.sort_unstable_by_key(|t| (t.local, t.remote));
-        for tuple in tuples {
+        for connection in self.connections.values_mut() {
             let mut judged = Judged::default();
-            if let Some(c) = self.connections.get_mut(&tuple) {
-                c.convict(&mut judged);
-            }
+            connection.convict(&mut judged);
             self.findings.extend(judged.findings);
         }
         self.findings.sort_by_key(|f| f.event);
@@ -383,10 +379,7 @@ impl Oracle {
         if kind == Kind::Quiet {
             self.overdue_connects(trace.events[index].at, index, trace);
         }
-        let mut tuples: Vec<Tuple> = self.connections.values().filter(|c| which(c)).map(|c| c.tuple).collect();
-        if tuples.len() > 1 {
-            tuples.sort_unstable_by_key(|t| (t.local, t.remote));
-        }
+        let tuples: Vec<Tuple> = self.connections.values().filter(|c| which(c)).map(|c| c.tuple).collect();
         for tuple in tuples {
             self.judge(tuple, index, kind, usize::MAX, trace);
         }
