@@ -83,13 +83,13 @@ fn the_reference_gives_no_finding_in_any_policy() {
 
 #[test]
 fn every_mutant_is_caught_by_a_vector_that_names_its_rule() {
-    let policy = Policy::default();
     let mut table = String::new();
     let mut failed = Vec::new();
     let (mut named_first, mut found) = (0, 0);
     for mutant in MUTANTS {
         let mut rules: BTreeMap<String, (usize, String)> = BTreeMap::new();
         let mut first_in: Option<&str> = None;
+        let policy = (mutant.policy)();
         let mut target = Reference::new(policy.clone(), Some(mutant));
         for vector in VECTORS.iter() {
             let outcome = run(&mut target, &policy, vector, Family::V4, 7);

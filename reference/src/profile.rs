@@ -38,6 +38,8 @@ pub struct Profile {
     pub give_up: Micros,
     /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
     pub reply_throttle: Option<Micros>,
+    /// Whether the sockets API's `close` is half-duplex (RFC 9293 MAY-1): nobody reads any more, and what is unread or comes later is lost.
+    pub half_duplex_close: bool,
     /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
     pub overrun: u32,
     /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
@@ -60,6 +62,7 @@ impl Default for Profile {
             linear_syn_timeouts: 0,
             give_up: 100 * SECOND,
             reply_throttle: None,
+            half_duplex_close: true,
             overrun: 0,
             least_mss: LEAST_MSS,
             reasons: Vec::new(),

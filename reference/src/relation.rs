@@ -5,7 +5,8 @@
 
 use crate::arrives::{closed, listen, syn_sent, synchronized};
 use crate::catalogue::{Level, RuleId};
-use crate::segment::{Flags, Segment};
+use crate::rules;
+use crate::segment::{Flags, Segment, Tuple};
 use crate::seq::Seq;
 use crate::tcb::Conn;
 
@@ -152,14 +153,26 @@ impl Habits {
 pub struct Env {
     /// A listener with room serves the local port.
     pub listening: bool,
-    /// The user has called the sockets API's `close`: nobody reads any more (RFC 9293 MAY-1).
-    pub orphan: bool,
+    /// Who reads what arrives.
+    pub reader: Reader,
     /// Send MSS where the peer states none: 536 over IPv4, 1220 over IPv6.
     pub default_mss: u16,
     /// The stack's ISN for a new connection and its window, for the stack; the oracle takes them from the wire.
     pub fresh: Fresh,
     /// What is known of the stack's habits.
     pub habits: Habits,
+}
+
+/// Who reads what arrives (RFC 9293 MAY-1: after a half-duplex CLOSE nobody does).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Reader {
+    /// The user.
+    #[default]
+    User,
+    /// The user has called the sockets API's `close`, which this stack may or may not take for a half-duplex CLOSE.
+    Unknown,
+    /// Nobody.
+    Nobody,
 }
 
 /// What a stack brings to a new connection.
@@ -181,6 +194,17 @@ pub fn arrive(conn: &Conn, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         Conn::SynSent(syn_sent) => syn_sent::arrive(syn_sent, segment, env, out),
         Conn::Open(tcb) => synchronized::arrive(tcb, segment, env, out),
     }
+}
+
+/// The rule by which a segment from or to an address that is not one host's is dropped without a reply; `None` for unicast.
+#[must_use]
+pub fn not_unicast(tuple: &Tuple, segment: &Segment) -> Option<RuleId> {
+    let from_elsewhere = Tuple { local: tuple.remote, remote: tuple.remote }.is_not_unicast();
+    tuple.is_not_unicast().then_some(match (segment.is_syn(), from_elsewhere) {
+        (true, true) => rules::NOT_UNICAST_FROM,
+        (true, false) => rules::NOT_UNICAST_TO,
+        (false, _) => rules::NOT_UNICAST_ANY,
+    })
 }
 
 impl Outcome {

@@ -128,9 +128,15 @@ singles! {
     TIME_WAIT_ACK "RFC9293:3.10.7.4/TIME-WAIT/ack";
     TIME_WAIT_FIN_RETRANSMIT "RFC9293:3.10.7.4/TIME-WAIT/fin-retransmit";
     FIN_NOT_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-not-acks-ours";
+    FIN_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-acks-ours";
     ACK_ALWAYS "RFC9293:3.8/ack-always";
     RST_NO_REPLY "RFC9293:3.5.2/rst-no-reply-to-rst";
     SYNC_UNACCEPTABLE "RFC9293:3.5.2/sync-unacceptable";
+    RST_AT_ZERO_WINDOW "RFC9293:MUST-66";
+    RST_WITH_DATA "RFC9293:SHLD-2";
+    SYN_RECEIVED_RST_WITH_ACK "RFC9293:3.10.7.4/SYN-RECEIVED/rst-with-ack-bit";
+    ZERO_WINDOW_EXCEPTIONS "RFC9293:3.10.7.4/ANY/zero-window-exceptions";
+    TRIM "RFC9293:3.10.7.4/ANY/trim";
     NOT_UNICAST_TO "RFC9293:MUST-57";
     NOT_UNICAST_FROM "RFC9293:MUST-63";
     NOT_UNICAST_ANY "RFC1122:4.2.3.10-1";
@@ -180,6 +186,30 @@ singles! {
     KEEPALIVE_OFF "RFC9293:MUST-25";
     ECN_SETUP "RFC3168:6-1";
     ECN_NEGOTIATED "RFC3168:6-3";
+}
+
+/// The rule for CLOSE in this state (RFC 9293 section 3.10.4).
+#[must_use]
+pub fn close(state: State) -> RuleId {
+    match state {
+        State::Closed | State::Listen => CLOSE_LISTEN,
+        State::SynSent => CLOSE_SYN_SENT,
+        State::SynReceived => CLOSE_SYN_RECEIVED,
+        State::Established => CLOSE_ESTABLISHED,
+        State::FinWait1 | State::FinWait2 => CLOSE_FIN_WAIT,
+        State::CloseWait => CLOSE_CLOSE_WAIT,
+        State::Closing | State::LastAck | State::TimeWait => CLOSE_CLOSING,
+    }
+}
+
+/// The rule for ABORT in this state (RFC 9293 section 3.10.5).
+#[must_use]
+pub fn abort(state: State) -> RuleId {
+    match state {
+        State::Closed | State::Listen | State::SynSent => ABORT_EARLY,
+        State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => ABORT_OPEN,
+        State::Closing | State::LastAck | State::TimeWait => ABORT_LATE,
+    }
 }
 
 #[cfg(test)]

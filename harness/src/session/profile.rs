@@ -20,10 +20,12 @@ fn smoltcp() -> Profile {
         rto_first: 3 * SECOND,
         rto_max: 60 * SECOND,
         reply_throttle: Some(SECOND),
+        half_duplex_close: false,
         reasons: vec![
             "TIME-WAIT lasts 10 s: CLOSE_DELAY in smoltcp's socket/tcp.rs".to_owned(),
             "RTO between 1 s and 60 s: RTTE_MIN_RTO and RTTE_MAX_RTO".to_owned(),
             "replies to unacceptable segments at most once in 1 s: challenge_ack_timer (RFC 5961 section 7 allows a throttle)".to_owned(),
+            "close() ends sending only and what arrives can still be read: it is not the half-duplex CLOSE of RFC 9293 MAY-1".to_owned(),
         ],
         ..Profile::default()
     }

@@ -49,7 +49,7 @@ impl Reference {
     /// [`TargetError::Harness`] where there is none, with the names that come near.
     pub fn mutant(name: &str) -> Result<Reference, TargetError> {
         if let Some(mutant) = Mutant::by_name(name) {
-            return Ok(Reference::new(Policy::default(), Some(mutant)));
+            return Ok(Reference::new((mutant.policy)(), Some(mutant)));
         }
         let near: Vec<&str> =
             MUTANTS.iter().map(|m| m.name).filter(|n| n.split('-').any(|word| name.split('-').any(|w| w == word))).take(5).collect();

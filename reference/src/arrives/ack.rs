@@ -60,12 +60,19 @@ fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         return;
     }
     let unchanged = || Conn::Open(tcb.clone());
-    let reset = Answer::Reset(ResetForm::Bare(segment.ack));
-    out.push(Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, unchanged(), reset));
+    let reset = Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, unchanged(), Answer::Reset(ResetForm::Bare(segment.ack)));
     // RFC 5961 section 5 stands before the per-state processing and asks for an ACK outside its range; the order is not clear.
     if segment.ack.gt(tcb.snd_nxt) || segment.ack.lt(tcb.snd_una - tcb.max_snd_wnd) {
-        out.push(Outcome::new(rules::SYN_RECEIVED_ACK_UNACCEPTABLE, unchanged(), Answer::Ack(Owed::AtOnce(Level::Spec))));
+        let rule = rules::ACK_5961_RANGE.at(State::SynReceived);
+        let challenge = Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(Level::Spec)));
+        if env.habits.get(Habit::ChecksAckRange) == Some(true) {
+            out.extend([challenge, reset]);
+        } else {
+            out.extend([reset, challenge]);
+        }
+        return;
     }
+    out.push(reset);
 }
 
 /// The processing of each synchronized state for SEG.ACK =< SND.NXT.
@@ -73,7 +80,11 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     if tcb.state == State::TimeWait {
         // "The only thing that can arrive in this state is a retransmission of the remote FIN." A FIN here is a new one, beyond the window's
         // left edge; what else arrives is not specified.
-        let rule = if segment.is_fin() { rules::FIN.at(State::TimeWait) } else { rules::TIME_WAIT_ACK };
+        let rule = match (segment.is_fin(), segment.payload.is_empty()) {
+            (true, _) => rules::FIN.at(State::TimeWait),
+            (false, false) => rules::TEXT.at(State::TimeWait),
+            (false, true) => rules::TIME_WAIT_ACK,
+        };
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck).timing(TimeWaitTimer::MayRestart));
         return;
     }

@@ -2,7 +2,7 @@
 
 use crate::arrives::ack;
 use crate::arrives::listen;
-use crate::catalogue::Level;
+use crate::catalogue::{Level, RuleId};
 use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
 use crate::rules;
 use crate::segment::Segment;
@@ -105,18 +105,27 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     // "An acknowledgment should be sent in reply"; RFC 5961 section 4 makes it a MUST for a SYN, in stacks that implement it.
     let rfc5961 = segment.is_syn() && tcb.state != State::SynReceived && env.habits.get(Habit::ChallengesSyn) == Some(true);
     let owed = if rfc5961 { Level::Must } else { Level::Should };
-    out.push(Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer));
-    // Appendix A.2 and the zero-window allowance: the acknowledgment in a segment that is otherwise unacceptable may be honoured.
+    let refused = Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer);
+    // Appendix A.2 lets the acknowledgment in a segment that is otherwise unacceptable be honoured; of one that only a closed window keeps
+    // out, 3.10.7.4 says that "special allowance should be made".
     if segment.is_ack()
         && !segment.is_syn()
         && tcb.state != State::SynReceived
-        && let Some(mut next) = ack::honour(tcb, segment)
+        && let Some(next) = ack::honour(tcb, segment)
     {
         let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
         let timer = if became_time_wait { TimeWaitTimer::Starts } else { timer };
-        let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(std::mem::replace(&mut next, tcb.clone())) };
-        out.push(Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer));
+        let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(next) };
+        let honoured = Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer);
+        if tcb.rcv_wnd() == 0 && segment.seq == tcb.rcv_nxt {
+            out.push(Outcome { rule: rules::ZERO_WINDOW_EXCEPTIONS, ..honoured });
+            out.push(refused.departing(rules::ZERO_WINDOW_EXCEPTIONS));
+        } else {
+            out.extend([refused, honoured]);
+        }
+        return;
     }
+    out.push(refused);
 }
 
 /// A SYN in SYN-RECEIVED that fails the sequence check: the peer's SYN again, or its SYN-ACK in a simultaneous open.
@@ -145,7 +154,7 @@ fn syn_below_window(tcb: &Tcb, segment: &Segment, out: &mut Vec<Outcome>) {
 /// Second, check the RST bit.
 fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let exact = segment.seq == tcb.rcv_nxt;
-    let rule = if exact { rules::RST_EXACT.at(tcb.state) } else { rules::RST_IN_WINDOW.at(tcb.state) };
+    let rule = if exact { exact_rst_rule(tcb, segment) } else { rules::RST_IN_WINDOW.at(tcb.state) };
     if !exact && env.habits.allows(Habit::ChallengesRst, true) {
         let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge).showing(Habit::ChallengesRst, true));
@@ -166,6 +175,20 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     if tcb.state == State::TimeWait {
         // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
+    }
+}
+
+/// The rule for a RST at RCV.NXT: that of the state, or one that speaks of just such a RST.
+fn exact_rst_rule(tcb: &Tcb, segment: &Segment) -> RuleId {
+    let acceptable_ack = tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt);
+    if tcb.rcv_wnd() == 0 {
+        rules::RST_AT_ZERO_WINDOW
+    } else if !segment.payload.is_empty() {
+        rules::RST_WITH_DATA
+    } else if tcb.state == State::SynReceived && segment.is_ack() && !acceptable_ack {
+        rules::SYN_RECEIVED_RST_WITH_ACK
+    } else {
+        rules::RST_EXACT.at(tcb.state)
     }
 }
 

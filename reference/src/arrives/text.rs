@@ -1,7 +1,7 @@
 //! RFC 9293 section 3.10.7.4, sixth to eighth step: the URG bit, the segment text, the FIN bit.
 
 use crate::catalogue::RuleId;
-use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
+use crate::relation::{Answer, Env, Habit, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer};
 use crate::rules;
 use crate::segment::Segment;
 use crate::seq::Seq;
@@ -19,14 +19,10 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
         return;
     }
     if !tcb.receives() {
-        behind_fin(tcb, segment, env, decided, out);
+        behind_fin(tcb, segment, env, out);
         return;
     }
-    if env.orphan && !segment.payload.is_empty() {
-        // MAY-1, SHLD-3: nobody reads any more, and new text draws a reset. Reading on is allowed too.
-        let reset = Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack)));
-        out.push(reset);
-    }
+    let from = out.len();
     let start = segment.text_start().max(tcb.rcv_nxt);
     // Octets behind the advertised edge may be taken where the buffer has room for them; the part within the window must be.
     // Nothing is held or taken behind the peer's FIN.
@@ -43,20 +39,22 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
             out_of_order(tcb, segment, start, end, env, out);
         }
     }
+    if env.reader != Reader::User && !segment.payload.is_empty() {
+        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset.
+        if env.reader == Reader::Nobody {
+            for outcome in &mut out[from..] {
+                outcome.departs = outcome.departs.or(Some(rules::HALF_DUPLEX_RST));
+            }
+        }
+        out.insert(from, Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
+    }
 }
 
 /// Text or FIN after the peer's FIN: ignored. A FIN that repeats the taken one is below the window and does not come here.
-fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
-    let changed_by_ack = decided != rules::ACK_DUPLICATE;
-    let rule = if changed_by_ack {
-        decided
-    } else if segment.payload.is_empty() {
-        rules::FIN.at(tcb.state)
-    } else {
-        rules::TEXT.at(tcb.state)
-    };
+fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let rule = if segment.payload.is_empty() { rules::FIN.at(tcb.state) } else { rules::TEXT.at(tcb.state) };
     out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck));
-    if env.orphan && !segment.payload.is_empty() {
+    if env.reader != Reader::User && !segment.payload.is_empty() {
         out.push(Outcome::new(rule, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
     }
 }
@@ -73,9 +71,14 @@ fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut V
     if segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end()) {
         next.note_fin(segment.text_end());
     }
-    let text_rule = if segment.payload.is_empty() { decided } else { rules::TEXT.at(tcb.state) };
+    let whole = segment.text_start() == tcb.rcv_nxt && end == segment.text_end() && (!segment.is_fin() || fits(tcb, end));
+    let text_rule = match (segment.payload.is_empty(), whole) {
+        (true, _) => decided,
+        (false, true) => rules::TEXT.at(tcb.state),
+        (false, false) => rules::TRIM,
+    };
     let took_fin = take_fin(&mut next);
-    let rule = if took_fin { fin_rule(tcb, segment) } else { text_rule };
+    let rule = if took_fin { fin_rule(tcb, decided) } else { text_rule };
     let owed = if filled_gap { Owed::DelayedButShouldBeAtOnce(rules::ACK_GAP_FILL_AT_ONCE) } else { Owed::Delayed };
     let moved = next.rcv_nxt != tcb.rcv_nxt;
     let timer = if next.state == State::TimeWait { TimeWaitTimer::Starts } else { TimeWaitTimer::Untouched };
@@ -130,12 +133,10 @@ fn take_fin(tcb: &mut Tcb) -> bool {
     true
 }
 
-fn fin_rule(tcb: &Tcb, segment: &Segment) -> RuleId {
+fn fin_rule(tcb: &Tcb, decided: RuleId) -> RuleId {
     match tcb.state {
         State::FinWait1 => rules::FIN_NOT_ACKS_OURS,
-        State::FinWait2 if segment.is_ack() && tcb.snd_una == segment.ack && tcb.fin_sent.is_some_and(|f| f + 1 == segment.ack) => {
-            rules::FIN.at(State::FinWait2)
-        }
+        State::FinWait2 if decided == rules::ACK_OF_FIN.at(State::FinWait1) => rules::FIN_ACKS_OURS,
         state => rules::FIN.at(state),
     }
 }

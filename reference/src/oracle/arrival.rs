@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal, TimeWaitTimer, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
@@ -17,11 +17,28 @@ pub(crate) struct At<'a> {
     pub(crate) event: usize,
     pub(crate) now: Micros,
     pub(crate) profile: &'a Profile,
-    /// A listener serves the local port.
-    pub(crate) listening: bool,
-    /// As many connections wait there as it was told to keep: another SYN may be dropped.
-    pub(crate) full: bool,
+    pub(crate) port: Port,
     pub(crate) default_mss: u16,
+}
+
+/// What serves the local port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Port {
+    /// Nothing ever did.
+    Free,
+    /// A listener that was closed.
+    Closed,
+    /// A listener.
+    Listening,
+    /// A listener where as many connections wait as it was told to keep: another SYN may be dropped.
+    Full,
+}
+
+impl At<'_> {
+    /// Whether a listener serves the local port.
+    pub(crate) fn listening(&self) -> bool {
+        matches!(self.port, Port::Listening | Port::Full)
+    }
 }
 
 impl Hypothesis {
@@ -31,16 +48,16 @@ impl Hypothesis {
             // MUST-7: a segment with an illegal option length may be dropped; its connection may be reset.
             let mut dropped = self.clone();
             dropped.last =
-                Last { rule: rules::OPTION_ILLEGAL, event: at.event, state: self.conn.state(at.listening), silent_at: Some(at.now) };
+                Last { rule: rules::OPTION_ILLEGAL, event: at.event, state: self.conn.state(at.listening()), silent_at: Some(at.now) };
             let mut reset = dropped.clone().gone(Ended::By(Signal::Reset));
             reset.answer(Answer::MayReset(ResetForm::answering(segment)), rules::OPTION_ILLEGAL, segment, at);
             out.extend([dropped, reset]);
         }
-        if at.full && self.conn == Conn::Absent && segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
+        if at.port == Port::Full && self.conn == Conn::Absent && segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
             let last = Last { rule: rules::LISTEN_SYN, event: at.event, state: State::Listen, silent_at: Some(at.now) };
             out.push(Hypothesis { last, ..self.clone() });
         }
-        if at.full && self.conn == Conn::Absent {
+        if at.port == Port::Full && self.conn == Conn::Absent {
             // A stack may have no listener left for it: then the port is a closed one.
             let mut outcomes = Vec::new();
             arrive(&Conn::Absent, segment, &Env { listening: false, ..self.env(at) }, &mut outcomes);
@@ -55,7 +72,7 @@ impl Hypothesis {
 
     /// This explanation as old as it can be: TIME-WAIT may have ended in the meantime, and a stack may have given up.
     pub(crate) fn each_age(&self, at: &At<'_>, mut each: impl FnMut(&Hypothesis)) {
-        let state = self.conn.state(at.listening);
+        let state = self.conn.state(at.listening());
         if state == State::TimeWait {
             let (least, most) = (at.now.saturating_sub(self.clocks.time_wait.1), at.now.saturating_sub(self.clocks.time_wait.0));
             let age = at.profile.time_wait_after(least, most);
@@ -94,8 +111,12 @@ impl Hypothesis {
 
     pub(crate) fn env(&self, at: &At<'_>) -> Env {
         Env {
-            listening: at.listening,
-            orphan: self.user.orphan,
+            listening: at.listening(),
+            reader: match (self.user.orphan, at.profile.half_duplex_close) {
+                (false, _) => Reader::User,
+                (true, false) => Reader::Unknown,
+                (true, true) => Reader::Nobody,
+            },
             default_mss: at.default_mss,
             // The stack's own choices come from its SYN-ACK; a scale of 14 marks that the peer offered one.
             fresh: Fresh { iss: Seq(0), window: 0, scale: Some(14) },
@@ -106,7 +127,7 @@ impl Hypothesis {
     /// Takes one outcome of the relation.
     pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
         let before = std::mem::replace(&mut self.conn, outcome.next);
-        let state = before.state(at.listening);
+        let state = before.state(at.listening());
         let silent_at = (outcome.answer == Answer::Silence).then_some(at.now);
         self.last = Last { rule: outcome.rule, event: at.event, state, silent_at };
         if let Some((habit, value)) = outcome.habit {

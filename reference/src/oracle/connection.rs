@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::api::{Call, CallResult, Micros};
 use crate::catalogue::RuleId;
 use crate::finding::{Class, Finding};
-use crate::oracle::arrival::At;
+use crate::oracle::arrival::{At, Port};
 use crate::oracle::emission::{Licence, Sent};
 use crate::oracle::explain;
 use crate::oracle::hypothesis::{Blame, Deferred, Ended, Hypothesis};
@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) received: Received,
     log: Vec<Entry>,
     checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
+    /// The first SHOULD that was broken, while the explanations do not agree on which it was.
+    departure: Option<Finding>,
     /// While it is not certain which rule was broken.
     suspects: Option<Suspects>,
     /// Before this time nothing is overdue.
@@ -54,7 +56,7 @@ pub(crate) struct Entry {
 /// How an event concerns a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    Arrive { listening: bool, full: bool },
+    Arrive(Port),
     Discarded(RuleId),
     Emit,
     Quiet,
@@ -94,6 +96,7 @@ impl Connection {
             received: Received::default(),
             log: Vec::new(),
             checkpoints: VecDeque::new(),
+            departure: None,
             suspects: None,
             deadline: Micros::MAX,
             unjudged: None,
@@ -165,14 +168,20 @@ impl Connection {
         self.unjudged = Some("no explanation was found");
     }
 
-    /// Takes on new explanations; where all of them break a SHOULD, that is a finding.
+    /// Takes on new explanations; where all of them break a SHOULD, that is a finding, as soon as they agree on which.
     fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
         if next.iter().all(|h| h.departs.is_some())
             && let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event)
         {
-            judged.findings.push(self.departure(rule, event, context, &next[0]));
-            for h in &mut next {
-                h.departs = h.departs.filter(|d| *d != (rule, event));
+            let departure = self.departure(rule, event, context, &next[0]);
+            if next.iter().all(|h| h.departs == Some((rule, event))) {
+                judged.findings.push(departure);
+                self.departure = None;
+                for h in &mut next {
+                    h.departs = None;
+                }
+            } else {
+                self.departure = Some(departure);
             }
         }
         dedup(&mut next);
@@ -209,8 +218,7 @@ impl Connection {
             event: entry.event,
             now: event.at,
             profile: context.profile,
-            listening: matches!(entry.kind, Kind::Arrive { listening: true, .. }),
-            full: matches!(entry.kind, Kind::Arrive { full: true, .. }),
+            port: if let Kind::Arrive(port) = entry.kind { port } else { Port::Free },
             default_mss: context.default_mss,
         };
         if entry.stream < h.user.stream {
@@ -227,8 +235,8 @@ impl Connection {
             return;
         }
         match (entry.kind, &event.what) {
-            (Kind::Arrive { .. }, What::Arrive { arrival: Arrival::Segment(_), .. }) => {
-                let arrival = Deferred { event: entry.event, listening: at.listening, full: at.full };
+            (Kind::Arrive(port), What::Arrive { arrival: Arrival::Segment(_), .. }) => {
+                let arrival = Deferred { event: entry.event, port };
                 // Of a group, only the first is certain to have been processed before the next segment of the stack.
                 let grouped = h.last_arrival.is_some_and(|last| last > entry.settled);
                 if h.deferred.len() < MAX_GROUP && (grouped || (h.iss_unseen && h.conn != Conn::Absent)) {
@@ -299,8 +307,7 @@ impl Connection {
             event: arrival.event,
             now: event.at,
             profile: context.profile,
-            listening: arrival.listening,
-            full: arrival.full,
+            port: arrival.port,
             default_mss: context.default_mss,
         };
         h.arrivals(segment, &at, out);
@@ -348,11 +355,16 @@ impl Connection {
                     out.push(h.broken_status(reported, at.event));
                 }
             }
-            (Kind::Close { orphan }, _) => h.each_age(at, |h| h.clone().close(orphan, at, out)),
+            (Kind::Close { orphan }, _) => {
+                h.each_age(at, |h| h.clone().close(orphan, at, out));
+                if broken {
+                    out.extend(h.ignoring_call(at, rules::close));
+                }
+            }
             (Kind::Abort, _) => {
                 h.each_age(at, |h| h.clone().abort(at, out));
                 if broken {
-                    out.extend(h.ignoring_call(at, rules::ABORT_OPEN));
+                    out.extend(h.ignoring_call(at, rules::abort));
                 }
             }
             (Kind::ListenerGone, _) => h.clone().listener_gone(at, out),
@@ -384,9 +396,11 @@ impl Connection {
         broken: bool,
         next: &mut Next,
     ) -> Option<Hypothesis> {
-        let Some(due) = h.overdue(now, context.profile) else { return Some(h.clone()) };
+        let mut h = h.clone();
+        h.acknowledges_late(now);
+        let Some(due) = h.overdue(now, context.profile) else { return Some(h) };
         if due.rule == rules::RETRANSMISSION_TIMEOUT && h.may_have_given_up(now, context.profile) {
-            let gone = h.clone().gone(Ended::TimedOut);
+            let gone = h.gone(Ended::TimedOut);
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
         if broken {
@@ -457,8 +471,14 @@ impl Connection {
         }
     }
 
+    /// Nothing more comes: what is not certain yet is decided by likelihood.
+    pub(crate) fn finish(&mut self, judged: &mut Judged) {
+        judged.findings.extend(self.departure.take());
+        self.convict(judged);
+    }
+
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
-    pub(crate) fn convict(&mut self, judged: &mut Judged) {
+    fn convict(&mut self, judged: &mut Judged) {
         let Some(suspects) = self.suspects.take() else { return };
         let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(super::hypothesis::Blame::rank);
         let Some(blame) = best else { return };

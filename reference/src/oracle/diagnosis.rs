@@ -2,10 +2,10 @@
 
 use crate::api::CallResult;
 use crate::catalogue::Level;
-use crate::oracle::arrival::At;
+use crate::oracle::arrival::{At, Port};
 use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last};
-use crate::relation::{Answer, Outcome, Owed, ResetForm, arrive};
+use crate::relation::{Answer, Outcome, ResetForm, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -25,8 +25,16 @@ impl Hypothesis {
         arrive(&self.conn, segment, &self.env(at), &mut outcomes);
         let Some(first) = outcomes.first() else { return };
         let rule = first.rule;
-        let state = self.conn.state(at.listening);
-        let blame = |surprise, kind| Blame { rule, level: Level::Spec, state, event: at.event, cause: None, kind, surprise };
+        let state = self.conn.state(at.listening());
+        let level = if rule.entry().is_some_and(|r| r.level == Level::Should) { Level::Should } else { Level::Spec };
+        let blame = |surprise, kind| Blame { rule, level, state, event: at.event, cause: None, kind, surprise };
+        if at.port == Port::Closed && self.conn == Conn::Absent {
+            let open = At { port: Port::Listening, ..*at };
+            let listens = Blame { rule: rules::CLOSE_LISTEN, ..blame(EXACT, "listens-on") };
+            let mut taken = Vec::new();
+            arrive(&self.conn, segment, &self.env(&open), &mut taken);
+            out.extend(taken.into_iter().map(|o| Hypothesis { blame: Some(listens), ..self.clone().follow(o, segment, &open) }));
+        }
         let unaffected = |o: &Outcome| o.next == self.conn;
         let noted = || {
             let mut h = self.clone();
@@ -61,9 +69,9 @@ impl Hypothesis {
             out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..gone });
             out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
         }
-        if let Some(h) = self.taking_text_behind_fin(segment, at) {
-            let text = Blame { rule: rules::TEXT.at(state), ..blame(EXACT, "text-taken") };
-            out.push(Hypothesis { blame: Some(text), ..h });
+        if let Some(h) = self.taking_what_follows_fin(segment, at) {
+            let kind = if segment.payload.is_empty() { "fin-taken" } else { "text-taken" };
+            out.push(Hypothesis { blame: Some(Blame { rule: h.last.rule, ..blame(EXACT, kind) }), ..h });
         }
         for (mistaken, kind) in self.mistaken(segment) {
             let mut outcomes = Vec::new();
@@ -86,16 +94,16 @@ impl Hypothesis {
         }
     }
 
-    /// Text behind the peer's FIN is taken.
-    fn taking_text_behind_fin(&self, segment: &Segment, at: &At<'_>) -> Option<Hypothesis> {
+    /// Text or a second FIN behind the peer's FIN is taken.
+    fn taking_what_follows_fin(&self, segment: &Segment, at: &At<'_>) -> Option<Hypothesis> {
         let tcb = self.conn.tcb()?;
-        if segment.payload.is_empty() || !tcb.fin_taken() || segment.text_start() != tcb.rcv_nxt || segment.is_rst() {
+        if segment.is_empty() || segment.is_syn() || !tcb.fin_taken() || segment.text_start() != tcb.rcv_nxt || segment.is_rst() {
             return None;
         }
         let mut next = tcb.clone();
-        next.rcv_nxt = segment.text_end();
-        let rule = rules::TEXT.at(tcb.state);
-        let taken = Outcome::new(rule, Conn::Open(next), Answer::Ack(Owed::Delayed));
+        next.rcv_nxt = segment.end();
+        let rule = if segment.payload.is_empty() { rules::FIN.at(tcb.state) } else { rules::TEXT.at(tcb.state) };
+        let taken = Outcome::new(rule, Conn::Open(next), Answer::MayAck);
         Some(self.clone().follow(taken, segment, at))
     }
 
@@ -157,7 +165,7 @@ impl Hypothesis {
             }
             return;
         }
-        let closed = self.user.closed;
+        let closed = self.user.closed.is_some();
         let end = self.stream_end();
         if let Some(tcb) = self.conn.tcb_mut() {
             if !seg.is_rst() && !seg.is_syn() && seg.seq == tcb.snd_nxt && seg.end().le(end + u32::from(closed)) {
@@ -183,7 +191,7 @@ impl Hypothesis {
             h.clocks.rto_since = h.clocks.rto_since.max(due.deadline) + 3600 * crate::profile::SECOND;
             h.clocks.progress_since = h.clocks.progress_since.max(due.deadline) + 3600 * crate::profile::SECOND;
         }
-        let delayed_text = rules::TEXT.all().any(|r| r == due.rule);
+        let delayed_text = rules::TEXT.all().chain([rules::TRIM]).any(|r| r == due.rule);
         let rule = if delayed_text { rules::DELAYED_ACK } else { due.rule };
         let state = self.conn.state(false);
         h.blame = Some(Blame { rule, level: due.level, state, event, cause: Some(due.cause), kind: "silence", surprise: EXACT });
@@ -191,8 +199,7 @@ impl Hypothesis {
     }
 
     fn own_accord_is(&self, due: Due) -> bool {
-        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD, rules::CLOSE_ESTABLISHED, rules::CLOSE_CLOSE_WAIT]
-            .contains(&due.rule)
+        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD].contains(&due.rule) || self.user.closed == Some(due.rule)
     }
 
     /// STATUS said what it cannot say.

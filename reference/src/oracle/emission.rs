@@ -313,7 +313,7 @@ impl Hypothesis {
     fn emit_text(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb().cloned() else { return Err(self.nearest_to(seg)) };
-        let close_rule = close_rule(tcb.state);
+        let close_rule = self.user.closed.unwrap_or(rules::close(tcb.state));
         if tcb.state == State::SynReceived && !(tcb.closing && seg.is_fin()) {
             return Err(Misfit::new(rules::SEND, "before-established", BREAKS));
         }
@@ -334,8 +334,10 @@ impl Hypothesis {
             return Ok(licence);
         }
         self.octets(sent)?;
-        if seg.is_fin() && (!self.user.closed || seg.text_end() != self.stream_end()) {
-            return Err(Misfit::new(close_rule, "fin", BREAKS));
+        if seg.is_fin() && (self.user.closed.is_none() || seg.text_end() != self.stream_end()) {
+            // One FIN was sent: another one is the fault of a later CLOSE, if there was one.
+            let rule = if tcb.fin_sent.is_some() { rules::close(tcb.state) } else { close_rule };
+            return Err(Misfit::new(rule, "fin", BREAKS));
         }
         if seg.payload.len() > usize::from(tcb.snd_mss.max(sent.profile.least_mss)) {
             let rule = if tcb.mss_stated { rules::MSS_OBEYED } else { rules::MSS_DEFAULT };
@@ -482,21 +484,5 @@ impl Hypothesis {
         let read_to = tcb.irs + 1 + self.user.read;
         self.clocks.capacity = self.clocks.capacity.max((right + granule).since(read_to).min(1 << 30));
         tcb.rcv_room = tcb.rcv_right.max(read_to + self.clocks.capacity);
-    }
-}
-
-/// The rule by which a FIN leaves in this state.
-fn close_rule(state: State) -> RuleId {
-    match state {
-        State::CloseWait | State::LastAck => rules::CLOSE_CLOSE_WAIT,
-        State::SynReceived => rules::CLOSE_SYN_RECEIVED,
-        State::Closed
-        | State::Listen
-        | State::SynSent
-        | State::Established
-        | State::FinWait1
-        | State::FinWait2
-        | State::Closing
-        | State::TimeWait => rules::CLOSE_ESTABLISHED,
     }
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
+use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Context, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::profile::Profile;
+use crate::relation::not_unicast;
 use crate::rules;
 use crate::segment::{Segment, Tuple};
 use crate::state::State;
@@ -45,6 +47,14 @@ enum Socket {
     Connection(Tuple, usize),
     /// Its connection is not known.
     Unknown,
+}
+
+impl Socket {
+    /// Whether it is, or was, a listener for this tuple's local end.
+    fn listens_at(&self, tuple: &Tuple) -> bool {
+        let same = |port, family| port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4();
+        matches!(*self, Socket::Listener { port, family, .. } if same(port, family))
+    }
 }
 
 /// How much was judged.
@@ -89,7 +99,7 @@ impl Oracle {
     pub fn finish(&mut self) {
         for connection in self.connections.values_mut() {
             let mut judged = Judged::default();
-            connection.convict(&mut judged);
+            connection.finish(&mut judged);
             self.findings.extend(judged.findings);
         }
         self.findings.sort_by_key(|f| f.event);
@@ -116,7 +126,7 @@ impl Oracle {
     /// The states that a connection can be in.
     #[must_use]
     pub fn states(&self, tuple: &Tuple) -> Vec<State> {
-        let listening = self.listening(tuple);
+        let listening = matches!(self.port(tuple), Port::Listening | Port::Full);
         let mut states: Vec<State> =
             self.connections.get(tuple).map(|c| c.hypotheses.iter().map(|h| h.conn.state(listening)).collect()).unwrap_or_default();
         states.sort_unstable();
@@ -159,21 +169,14 @@ impl Oracle {
 
     fn arrive(&mut self, index: usize, tuple: Tuple, arrival: &Arrival, trace: &Trace) {
         if let Arrival::Segment(segment) = arrival {
-            if tuple.is_not_unicast() {
-                let from_elsewhere = Tuple { local: tuple.remote, remote: tuple.remote }.is_not_unicast();
-                let rule = match (segment.is_syn(), from_elsewhere) {
-                    (true, true) => rules::NOT_UNICAST_FROM,
-                    (true, false) => rules::NOT_UNICAST_TO,
-                    (false, _) => rules::NOT_UNICAST_ANY,
-                };
+            if let Some(rule) = not_unicast(&tuple, segment) {
                 self.last_arrival.insert(tuple, (rule, index));
                 return;
             }
-            let listening = self.listening(&tuple);
-            let full = listening && self.full(&tuple);
+            let port = self.port(&tuple);
             let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             c.received.add(segment.text_start(), &segment.payload);
-            self.judge(tuple, index, Kind::Arrive { listening, full }, usize::MAX, trace);
+            self.judge(tuple, index, Kind::Arrive(port), usize::MAX, trace);
         } else if let Arrival::Discarded(reason) = arrival {
             let rule = match reason {
                 Malformed::BadChecksum => rules::CHECKSUM_RECEIVED,
@@ -285,10 +288,9 @@ impl Oracle {
                 }
             }
             Some(Socket::Listener { port, family, backlog, open: true }) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
-                self.sockets.insert(socket, Socket::Listener { port, family, backlog, open: false });
-                let of_listener =
-                    |c: &Connection| c.waits() && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4();
-                self.each(index, Kind::ListenerGone, trace, of_listener);
+                let gone = Socket::Listener { port, family, backlog, open: false };
+                self.sockets.insert(socket, gone);
+                self.each(index, Kind::ListenerGone, trace, |c| c.waits() && gone.listens_at(&c.tuple));
             }
             Some(Socket::Unknown) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
                 self.connecting.retain(|c| c.3 != socket);
@@ -299,8 +301,8 @@ impl Oracle {
 
     /// `accept` gives connections in the order in which they were established, or the one whose peer the target tells.
     fn accept(&mut self, index: usize, listener: SocketId, result: &CallResult, trace: &Trace) {
-        let Some(Socket::Listener { port, family, .. }) = self.sockets.get(&listener).copied() else { return };
-        let waiting = |c: &&Connection| c.waits() && c.tuple.local.port() == port && (family == Family::V4) == c.tuple.local.is_ipv4();
+        let Some(listener @ Socket::Listener { .. }) = self.sockets.get(&listener).copied() else { return };
+        let waiting = |c: &&Connection| c.waits() && listener.listens_at(&c.tuple);
         let (socket, peer) = match result {
             CallResult::Accepted { socket, peer } => (*socket, *peer),
             CallResult::Socket(socket) => (*socket, None),
@@ -351,28 +353,21 @@ impl Oracle {
         if let Some(Socket::Connection(tuple, stream)) = self.sockets.get(&socket) { Some((*tuple, *stream)) } else { None }
     }
 
-    fn listening(&self, tuple: &Tuple) -> bool {
-        self.sockets.values().any(|s| match *s {
-            Socket::Listener { port, family, open, .. } => {
-                open && port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4()
+    /// What serves the tuple's local port. A listener is full where as many connections wait as it was told to keep (its backlog; RFC 9293 knows
+    /// none, room is the host's).
+    fn port(&self, tuple: &Tuple) -> Port {
+        let mut port = Port::Free;
+        for socket in self.sockets.values().filter(|s| s.listens_at(tuple)) {
+            match *socket {
+                Socket::Listener { backlog, open: true, .. } => {
+                    let same_port = |c: &&Connection| c.tuple != *tuple && c.tuple.local.port() == tuple.local.port();
+                    let waiting = self.connections.values().filter(same_port).filter(|c| c.queued()).count();
+                    return if waiting >= usize::from(backlog) { Port::Full } else { Port::Listening };
+                }
+                _ => port = Port::Closed,
             }
-            Socket::Connection(..) | Socket::Unknown => false,
-        })
-    }
-
-    /// Whether as many connections wait at the tuple's listener as it was told to keep (its backlog; RFC 9293 knows none, room is the host's).
-    fn full(&self, tuple: &Tuple) -> bool {
-        let backlog = self.sockets.values().find_map(|s| match *s {
-            Socket::Listener { port, family, backlog, open: true }
-                if port == tuple.local.port() && (family == Family::V4) == tuple.local.is_ipv4() =>
-            {
-                Some(usize::from(backlog))
-            }
-            _ => None,
-        });
-        let same_port = |c: &&Connection| c.tuple != *tuple && c.tuple.local.port() == tuple.local.port();
-        let waiting = self.connections.values().filter(same_port).filter(|c| c.queued()).count();
-        backlog.is_some_and(|b| waiting >= b)
+        }
+        port
     }
 
     fn each(&mut self, index: usize, kind: Kind, trace: &Trace, which: impl Fn(&Connection) -> bool) {

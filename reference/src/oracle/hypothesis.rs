@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::oracle::arrival::Port;
 use crate::profile::{Profile, SECOND};
 use crate::relation::{Habits, ResetForm, Signal};
 use crate::rules;
@@ -47,8 +48,7 @@ pub(crate) struct Hypothesis {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Deferred {
     pub(crate) event: usize,
-    pub(crate) listening: bool,
-    pub(crate) full: bool,
+    pub(crate) port: Port,
 }
 
 /// What must still be sent.
@@ -146,8 +146,8 @@ pub(crate) struct Clocks {
 pub(crate) struct User {
     /// Octets written so far.
     pub(crate) written: u32,
-    /// CLOSE was called.
-    pub(crate) closed: bool,
+    /// CLOSE was called, and by which rule it was judged.
+    pub(crate) closed: Option<RuleId>,
     /// The sockets API's `close` was called.
     pub(crate) orphan: bool,
     /// IRS: where the stream that the user reads begins.
@@ -283,8 +283,7 @@ impl Hypothesis {
             }
             return None;
         }
-        if self.user.closed && tcb.fin_sent.is_none() && queued == 0 {
-            let rule = if tcb.state == State::LastAck { rules::CLOSE_CLOSE_WAIT } else { rules::CLOSE_ESTABLISHED };
+        if let Some(rule) = self.user.closed.filter(|_| tcb.fin_sent.is_none() && queued == 0) {
             return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));
         }
         None
@@ -297,7 +296,6 @@ impl Hypothesis {
             .chain(self.dues.syn)
             .chain(self.dues.ack_now)
             .chain(self.dues.ack)
-            .chain(self.dues.ack_soon)
             .chain(self.own_accord(profile))
             .filter(|d| !d.optional)
     }
@@ -307,7 +305,14 @@ impl Hypothesis {
         if !self.deferred.is_empty() {
             return 0;
         }
-        self.owed(profile).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
+        self.owed(profile).chain(self.dues.ack_soon).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
+    }
+
+    /// An ACK that a SHOULD wanted sooner has not come: this explanation departs from it, and whether it is the right one will show.
+    pub(crate) fn acknowledges_late(&mut self, now: Micros) {
+        if let Some(soon) = self.dues.ack_soon.take_if(|due| due.deadline < now) {
+            self.departs = self.departs.or(Some((soon.rule, soon.cause)));
+        }
     }
 
     /// Forgets what is owed at an end of the connection, keeping resets that answer earlier segments.

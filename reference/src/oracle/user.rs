@@ -33,7 +33,7 @@ impl Hypothesis {
 
     /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.
     pub(crate) fn close(mut self, orphan: bool, at: &At<'_>, out: &mut Vec<Hypothesis>) {
-        let state = self.conn.state(at.listening);
+        let state = self.conn.state(at.listening());
         let with_syn = self.conn.tcb().is_some_and(|t| !self.user.established && t.rcv_nxt != t.irs + 1);
         let unread = self.user.readable > self.user.read || with_syn;
         self.user.orphan |= orphan;
@@ -56,16 +56,19 @@ impl Hypothesis {
                     && unread
                     && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait)
                 {
-                    // SHLD-3: unread text is lost, which an RST tells the peer.
+                    // MAY-1, SHLD-3: unread text is lost, which an RST tells the peer. A stack that keeps it for a reader has lost nothing.
                     let mut reset = self.clone().aborting(rules::HALF_DUPLEX_RST, at);
                     reset.user.ended = Some(Ended::Normally);
                     out.push(reset);
+                    if at.profile.half_duplex_close {
+                        self.departs = self.departs.or(Some((rules::HALF_DUPLEX_RST, at.event)));
+                    }
                     let Conn::Open(tcb) = &mut self.conn else { return };
                     Self::close_open(tcb, &mut self.user);
                 } else {
                     Self::close_open(tcb, &mut self.user);
                 }
-                self.note(close_rule(state), at);
+                self.note(rules::close(state), at);
                 if state == State::SynReceived {
                     // Either FIN-WAIT-1 at once, or queued until ESTABLISHED.
                     let mut queued = self.clone();
@@ -80,7 +83,7 @@ impl Hypothesis {
     }
 
     fn close_open(tcb: &mut crate::tcb::Tcb, user: &mut crate::oracle::hypothesis::User) {
-        user.closed = true;
+        user.closed = user.closed.or(Some(rules::close(tcb.state)));
         tcb.closing = true;
         tcb.state = match tcb.state {
             State::SynReceived | State::Established => State::FinWait1,
@@ -92,7 +95,7 @@ impl Hypothesis {
     /// ABORT (RFC 9293 section 3.10.5).
     pub(crate) fn abort(mut self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         self.dues.syn = self.dues.syn.filter(|_| self.conn != Conn::Absent);
-        let state = self.conn.state(at.listening);
+        let state = self.conn.state(at.listening());
         match state {
             State::Closed | State::Listen => {
                 self.user.ended = self.user.ended.or(Some(Ended::Aborted));
@@ -130,10 +133,10 @@ impl Hypothesis {
         gone
     }
 
-    /// The stack takes no notice of an ABORT.
-    pub(crate) fn ignoring_call(&self, at: &At<'_>, rule: RuleId) -> Option<Hypothesis> {
+    /// The stack takes no notice of a call.
+    pub(crate) fn ignoring_call(&self, at: &At<'_>, rule: fn(State) -> RuleId) -> Option<Hypothesis> {
         let state = self.conn.state(false);
-        let rule = if matches!(state, State::Closing | State::LastAck | State::TimeWait) { rules::ABORT_LATE } else { rule };
+        let rule = rule(state);
         let blame = Blame { rule, level: Level::Spec, state, event: at.event, cause: None, kind: "ignored", surprise: 2 };
         (self.conn != Conn::Absent).then(|| Hypothesis { blame: Some(blame), ..self.clone() })
     }
@@ -163,7 +166,7 @@ impl Hypothesis {
     }
 
     fn note(&mut self, rule: RuleId, at: &At<'_>) {
-        self.last = Last { rule, event: at.event, state: self.conn.state(at.listening), silent_at: None };
+        self.last = Last { rule, event: at.event, state: self.conn.state(at.listening()), silent_at: None };
     }
 
     fn due(&self, rule: RuleId, at: &At<'_>) -> Due {
@@ -178,7 +181,7 @@ impl Hypothesis {
         state == reported
             || (opening && reported == State::SynSent)
             || (unsent
-                && self.user.closed
+                && self.user.closed.is_some()
                 && matches!(
                     (state, reported),
                     (State::FinWait1, State::Established | State::SynReceived)
@@ -215,7 +218,7 @@ impl Hypothesis {
             CallResult::Error(CallError::Refused) => matches!(ended, Some(Ended::By(Signal::Refused | Signal::Reset))),
             CallResult::Error(CallError::TimedOut) => ended == Some(Ended::TimedOut),
             CallResult::Error(CallError::Closed | CallError::NotConnected) => {
-                ended.is_some() || self.user.closed || self.user.eof || !self.user.established
+                ended.is_some() || self.user.closed.is_some() || self.user.eof || !self.user.established
             }
             _ => true,
         }
@@ -239,18 +242,5 @@ impl Hypothesis {
     pub(crate) fn assume_reset(&mut self, form: ResetForm, rule: RuleId, at: &At<'_>) {
         let due = self.due(rule, at);
         self.dues.resets.push((ResetDue::Form(form), due));
-    }
-}
-
-/// The rule for CLOSE in this state.
-fn close_rule(state: State) -> RuleId {
-    match state {
-        State::Closed | State::Listen => rules::CLOSE_LISTEN,
-        State::SynSent => rules::CLOSE_SYN_SENT,
-        State::SynReceived => rules::CLOSE_SYN_RECEIVED,
-        State::Established => rules::CLOSE_ESTABLISHED,
-        State::FinWait1 | State::FinWait2 => rules::CLOSE_FIN_WAIT,
-        State::CloseWait => rules::CLOSE_CLOSE_WAIT,
-        State::Closing | State::LastAck | State::TimeWait => rules::CLOSE_CLOSING,
     }
 }

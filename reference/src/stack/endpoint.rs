@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
+use crate::catalogue::RuleId;
 use crate::profile::SECOND;
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Signal, TimeWaitTimer, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, arrive};
+use crate::rules;
 use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
 use crate::stack::Policy;
-use crate::stack::mutant::Mutant;
+use crate::stack::mutant::{Fault, Mutant};
 use crate::state::State;
 use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
 
@@ -94,7 +96,7 @@ impl Endpoint {
         self.timers.timing = Some((iss + 1, now));
         self.timers.first_unanswered = now;
         let syn = self.with_syn_options(Segment::syn(iss), policy, policy.window_scale);
-        self.put(crate::rules::OPEN_ACTIVE, syn);
+        self.put(rules::OPEN_ACTIVE, syn);
         self.arm_retransmit(now);
     }
 
@@ -111,14 +113,15 @@ impl Endpoint {
         self.mutant = mutant;
         let env = Env {
             listening,
-            orphan: self.orphan,
+            reader: if self.orphan { Reader::Nobody } else { Reader::User },
             default_mss: if self.tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 },
             fresh: Fresh { iss, window: policy.buffer.min(65_535), scale: policy.window_scale },
             habits: policy.habits(),
         };
         let mut outcomes = Vec::new();
         arrive(&self.conn, segment, &env, &mut outcomes);
-        let mut outcome = policy.pick(outcomes)?;
+        let departure = mutant.and_then(|m| m.departure(&outcomes));
+        let mut outcome = departure.or_else(|| policy.pick(outcomes))?;
         if let Some(m) = mutant {
             m.spoil_outcome(&mut outcome, &self.conn);
         }
@@ -284,7 +287,7 @@ impl Endpoint {
         }
     }
 
-    fn answer(&mut self, answer: Answer, rule: crate::catalogue::RuleId, segment: &Segment, now: Micros, policy: &Policy) {
+    fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, now: Micros, policy: &Policy) {
         match answer {
             Answer::Silence | Answer::MayAck | Answer::MayReset(_) => {}
             Answer::Reset(form) => self.put(rule, form.segment()),
@@ -296,18 +299,28 @@ impl Endpoint {
             }
             Answer::Ack(Owed::Delayed) if policy.ack_delay > 0 && !segment.is_fin() && !segment.is_syn() => {
                 self.timers.full_unacked += u32::from(segment.payload.len() >= usize::from(policy.mss));
-                if self.timers.full_unacked >= 2 {
+                if self.timers.full_unacked >= 2 && !self.mutated(Fault::Departs, rules::EVERY_SECOND) {
                     self.acknowledge(rule);
                 } else {
-                    let delay = self.mutant.map_or(policy.ack_delay, |m| m.spoil_ack_delay(policy.ack_delay));
-                    self.timers.delayed_ack = self.timers.delayed_ack.or(Some(now + delay));
+                    self.delay_ack(now, policy);
                 }
             }
+            Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon)) if self.mutated(Fault::Departs, soon) => self.delay_ack(now, policy),
             Answer::Ack(_) => self.acknowledge(rule),
         }
         if let Some(m) = self.mutant {
             m.spoil_silence(rule, answer, segment, &self.conn, &mut self.outbox);
         }
+    }
+
+    fn delay_ack(&mut self, now: Micros, policy: &Policy) {
+        let delay = self.mutant.map_or(policy.ack_delay, |m| m.spoil_ack_delay(policy.ack_delay));
+        self.timers.delayed_ack = self.timers.delayed_ack.or(Some(now + delay));
+    }
+
+    /// Whether a mutant does this where this rule decides.
+    fn mutated(&self, fault: Fault, rule: RuleId) -> bool {
+        self.mutant.is_some_and(|m| m.does(fault, rule))
     }
 
     /// SEND (RFC 9293 section 3.10.2).
@@ -345,10 +358,12 @@ impl Endpoint {
             return CallResult::Data(data);
         }
         if self.conn.tcb().is_some_and(Tcb::fin_taken) {
-            return CallResult::Eof;
+            let reset = self.mutated(Fault::EofIsReset, rules::NORMAL_OR_ABORTED);
+            return if reset { CallResult::Error(CallError::Reset) } else { CallResult::Eof };
         }
         match &self.ended {
             Some(CallError::Closed) => CallResult::Eof,
+            Some(CallError::Reset) if self.mutated(Fault::ResetIsEof, rules::NORMAL_OR_ABORTED) => CallResult::Eof,
             Some(error) => CallResult::Error(error.clone()),
             None => CallResult::Error(CallError::WouldBlock),
         }
@@ -366,14 +381,24 @@ impl Endpoint {
         if tcb.receives() && opens {
             tcb.rcv_right = right;
             tcb.rcv_room = right;
-            self.acknowledge(crate::rules::RECEIVE);
+            self.acknowledge(rules::RECEIVE);
         }
     }
 
     /// CLOSE (RFC 9293 section 3.10.4).
     pub(crate) fn close(&mut self, orphan: bool, now: Micros, policy: &Policy) -> CallResult {
-        let unread = !self.readable.is_empty();
+        let rule = rules::close(self.conn.state(false));
+        if self.mutated(Fault::StaysPut, rule) {
+            return CallResult::Done;
+        }
+        let lossless = self.readable.is_empty() || self.mutated(Fault::Departs, rules::HALF_DUPLEX_RST);
         self.orphan |= orphan;
+        if self.mutated(Fault::FinAgain, rule)
+            && let Conn::Open(tcb) = &self.conn
+        {
+            let fin = self.ordinary(tcb, tcb.snd_nxt, &[], true);
+            self.put(rule, fin);
+        }
         match &mut self.conn {
             Conn::Absent => {}
             Conn::SynSent(_) => {
@@ -381,7 +406,7 @@ impl Endpoint {
                 self.ended = Some(CallError::Closed);
                 self.stop();
             }
-            Conn::Open(t) if orphan && unread && !matches!(t.state, State::Closing | State::LastAck | State::TimeWait) => {
+            Conn::Open(t) if orphan && !lossless && !matches!(t.state, State::Closing | State::LastAck | State::TimeWait) => {
                 // SHLD-3: unread text is lost, which an RST tells the peer.
                 return self.abort(now, policy);
             }
@@ -403,12 +428,15 @@ impl Endpoint {
 
     /// ABORT (RFC 9293 section 3.10.5).
     pub(crate) fn abort(&mut self, _now: Micros, _policy: &Policy) -> CallResult {
+        if self.mutated(Fault::StaysPut, rules::abort(self.conn.state(false))) {
+            return CallResult::Done;
+        }
         if let Conn::Open(tcb) = &self.conn {
             let resets =
                 matches!(tcb.state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait);
             if resets {
                 let rst = Segment::rst(tcb.snd_nxt);
-                self.put(crate::rules::ABORT_OPEN, rst);
+                self.put(rules::ABORT_OPEN, rst);
             }
         }
         if self.conn != Conn::Absent {

@@ -11,6 +11,8 @@ mod policy;
 use std::collections::BTreeMap;
 
 use crate::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
+use crate::relation::{ResetForm, not_unicast};
+use crate::rules;
 use crate::segment::{Segment, Tuple};
 use crate::seq::Seq;
 use crate::state::State;
@@ -108,7 +110,11 @@ impl Stack {
 
     /// SEGMENT ARRIVES.
     pub fn arrive(&mut self, tuple: Tuple, segment: &Segment) {
-        if tuple.is_not_unicast() {
+        if let Some(rule) = not_unicast(&tuple, segment) {
+            if self.mutant.is_some_and(|m| m.does(Fault::ResetAnyway, rule)) {
+                let segment = ResetForm::answering(segment).segment();
+                self.departures.push(Departure { at: self.now, tuple, segment });
+            }
             return;
         }
         let listener = self.listener(&tuple);
@@ -235,6 +241,9 @@ impl Stack {
 
     fn close(&mut self, socket: SocketId) -> CallResult {
         if let Some(Socket::Listener { open, .. }) = self.sockets.get_mut(socket as usize) {
+            if self.mutant.is_some_and(|m| m.does(Fault::StaysPut, rules::CLOSE_LISTEN)) {
+                return CallResult::Done;
+            }
             *open = false;
             self.abort_children(socket);
             return CallResult::Done;

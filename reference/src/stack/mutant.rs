@@ -6,6 +6,7 @@ use crate::profile::SECOND;
 use crate::relation::{Answer, Outcome, ResetForm};
 use crate::rules;
 use crate::segment::{Flags, Segment};
+use crate::stack::Policy;
 use crate::state::State;
 use crate::tcb::Conn;
 
@@ -20,6 +21,8 @@ pub struct Mutant {
     pub state: Option<State>,
     /// What it does there.
     pub fault: Fault,
+    /// What it does otherwise: the permitted ways on which the fault rests.
+    pub policy: fn() -> Policy,
     /// The rules of which a finding must name one first: at most two.
     pub breaks: &'static [RuleId],
 }
@@ -45,8 +48,10 @@ pub enum Fault {
     AckAnyway,
     /// A reset is sent where silence is asked for.
     ResetAnyway,
-    /// The connection stays as it was.
+    /// The connection stays as it was; a call has no effect.
     StaysPut,
+    /// The way is taken that breaks this SHOULD.
+    Departs,
     /// The connection is deleted.
     Closes,
     /// The state becomes this one.
@@ -65,6 +70,14 @@ pub enum Fault {
     AckDelay(Micros),
     /// RCV.NXT moves over so many octets too many or too few.
     RcvNxtOff(i32),
+    /// A second FIN is sent behind the first.
+    FinAgain,
+    /// A reset is reported to the user as the peer's FIN.
+    ResetIsEof,
+    /// The peer's FIN is reported to the user as a reset.
+    EofIsReset,
+    /// The ISN of a connection that begins is this far from the one that the clock gives.
+    IsnOff(i32),
 }
 
 impl Mutant {
@@ -74,8 +87,20 @@ impl Mutant {
         MUTANTS.iter().find(|m| m.name == name)
     }
 
-    fn strikes(&self, rule: RuleId) -> bool {
+    /// Whether it strikes where this rule decides.
+    pub(crate) fn strikes(&self, rule: RuleId) -> bool {
         self.strikes.contains(&rule)
+    }
+
+    /// Whether it does `fault` where this rule decides.
+    pub(crate) fn does(&self, fault: Fault, rule: RuleId) -> bool {
+        self.fault == fault && self.strikes(rule)
+    }
+
+    /// The outcome that breaks the SHOULD at which it strikes.
+    pub(crate) fn departure(&self, outcomes: &[Outcome]) -> Option<Outcome> {
+        let broken = |o: &&Outcome| o.departs.is_some_and(|rule| self.does(Fault::Departs, rule));
+        outcomes.iter().find(broken).cloned()
     }
 
     /// Spoils what becomes of the connection.
@@ -178,18 +203,21 @@ impl Mutant {
 }
 
 macro_rules! mutants {
-    ($($name:literal: $fault:expr, at [$($strike:expr),*] $(in $state:expr)?, breaks [$($rule:expr),*];)*) => {
+    ($($name:literal: $fault:expr, at [$($strike:expr),*] $(in $state:expr)? $(, with $policy:path)?, breaks [$($rule:expr),*];)*) => {
         /// Every mutant.
         pub static MUTANTS: &[Mutant] = &[$(Mutant {
             name: $name,
             strikes: &[$($strike),*],
             state: mutants!(@state $($state)?),
             fault: $fault,
+            policy: mutants!(@policy $($policy)?),
             breaks: &[$($rule),*],
         }),*];
     };
     (@state) => { None };
     (@state $state:expr) => { Some($state) };
+    (@policy) => { Policy::default };
+    (@policy $policy:path) => { $policy };
 }
 
 /// An id of section 3.10.7.4 by state and name.
@@ -355,4 +383,51 @@ mutants! {
     "close-fin-doubled": Fault::Doubled, at [rules::CLOSE_ESTABLISHED], breaks [rules::RTO_TOO_EARLY, rules::CLOSE_ESTABLISHED];
     "text-seq-off": Fault::SeqOff(1), at [rules::SEND], breaks [rules::SEND];
     "needless-ack-with-text": Fault::Doubled, at [rules::DELAYED_ACK], breaks [rules::ONE_ACK_EACH, rules::DELAYED_ACK];
+    // What one rule alone says of a segment.
+    "rst-with-data-ignored": Fault::StaysPut, at [rules::RST_WITH_DATA], breaks [rules::RST_WITH_DATA];
+    "rst-at-zero-window-ignored": Fault::StaysPut, at [rules::RST_AT_ZERO_WINDOW], breaks [rules::RST_AT_ZERO_WINDOW];
+    "syn-received-looks-at-ack-of-rst": Fault::StaysPut, at [rules::SYN_RECEIVED_RST_WITH_ACK], breaks [rules::SYN_RECEIVED_RST_WITH_ACK];
+    "ack-at-zero-window-not-honoured": Fault::Departs, at [rules::ZERO_WINDOW_EXCEPTIONS], breaks [rules::ZERO_WINDOW_EXCEPTIONS];
+    "old-octets-counted": Fault::RcvNxtOff(20), at [rules::TRIM], breaks [rules::TRIM, rules::ACK_ALWAYS];
+    "fin-acks-ours-silent": Fault::NoReply, at [rules::FIN_ACKS_OURS], breaks [rules::FIN_ACKS_OURS];
+    "syn-received-ignores-syn-in-window": Fault::StaysPut, at [rules::SYN_RECEIVED_SYN_PASSIVE], breaks [rules::SYN_RECEIVED_SYN_PASSIVE];
+    "fin-wait-2-ack-closes": Fault::Closes, at [rules::FIN_WAIT_2_ACK], breaks [rules::FIN_WAIT_2_ACK];
+    "fin-wait-1-out-of-order-silent": Fault::NoReply, at [at!("FIN-WAIT-1/text-in-window-ooo")], breaks [at!("FIN-WAIT-1/text-in-window-ooo"), rules::ACK_OOO_AT_ONCE];
+    "fin-wait-2-out-of-order-silent": Fault::NoReply, at [at!("FIN-WAIT-2/text-in-window-ooo")], breaks [at!("FIN-WAIT-2/text-in-window-ooo"), rules::ACK_OOO_AT_ONCE];
+    "time-wait-takes-text": Fault::RcvNxtOff(10), at [at!("TIME-WAIT/text")], breaks [at!("TIME-WAIT/text"), rules::ACK_ALWAYS];
+    "close-wait-counts-second-fin": Fault::RcvNxtOff(1), at [at!("CLOSE-WAIT/fin")], breaks [at!("CLOSE-WAIT/fin"), rules::ACK_ALWAYS];
+    "closing-counts-second-fin": Fault::RcvNxtOff(1), at [at!("CLOSING/fin")], breaks [at!("CLOSING/fin"), rules::ACK_ALWAYS];
+    "last-ack-counts-second-fin": Fault::RcvNxtOff(1), at [at!("LAST-ACK/fin")], breaks [at!("LAST-ACK/fin"), rules::ACK_ALWAYS];
+    "time-wait-counts-second-fin": Fault::RcvNxtOff(1), at [at!("TIME-WAIT/fin")], breaks [at!("TIME-WAIT/fin"), rules::ACK_ALWAYS];
+    "broadcast-syn-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_TO], breaks [rules::NOT_UNICAST_TO];
+    "syn-from-broadcast-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_FROM], breaks [rules::NOT_UNICAST_FROM];
+    "segment-from-broadcast-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_ANY], breaks [rules::NOT_UNICAST_ANY];
+    // RFC 5961 section 5, in stacks that have it.
+    "syn-received-resets-for-ancient-ack": Fault::ResetInstead, at [at!("SYN-RECEIVED/ack-5961-range")], with Policy::with_ack_range, breaks [at!("SYN-RECEIVED/ack-5961-range"), rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "established-resets-for-ancient-ack": Fault::ResetInstead, at [at!("ESTABLISHED/ack-5961-range")], with Policy::with_ack_range, breaks [at!("ESTABLISHED/ack-5961-range")];
+    "fin-wait-1-resets-for-ancient-ack": Fault::ResetInstead, at [at!("FIN-WAIT-1/ack-5961-range")], with Policy::with_ack_range, breaks [at!("FIN-WAIT-1/ack-5961-range")];
+    "fin-wait-2-resets-for-ancient-ack": Fault::ResetInstead, at [at!("FIN-WAIT-2/ack-5961-range")], with Policy::with_ack_range, breaks [at!("FIN-WAIT-2/ack-5961-range")];
+    "close-wait-resets-for-ancient-ack": Fault::ResetInstead, at [at!("CLOSE-WAIT/ack-5961-range")], with Policy::with_ack_range, breaks [at!("CLOSE-WAIT/ack-5961-range")];
+    "closing-resets-for-ancient-ack": Fault::ResetInstead, at [at!("CLOSING/ack-5961-range")], with Policy::with_ack_range, breaks [at!("CLOSING/ack-5961-range")];
+    "last-ack-resets-for-ancient-ack": Fault::ResetInstead, at [at!("LAST-ACK/ack-5961-range")], with Policy::with_ack_range, breaks [at!("LAST-ACK/ack-5961-range")];
+    "time-wait-resets-for-ancient-ack": Fault::ResetInstead, at [at!("TIME-WAIT/ack-5961-range")], with Policy::with_ack_range, breaks [at!("TIME-WAIT/ack-5961-range")];
+    // The user's calls.
+    "closed-listener-listens-on": Fault::StaysPut, at [rules::CLOSE_LISTEN], breaks [rules::CLOSE_LISTEN];
+    "close-in-syn-sent-ignored": Fault::StaysPut, at [rules::CLOSE_SYN_SENT], breaks [rules::CLOSE_SYN_SENT];
+    "close-in-syn-received-ignored": Fault::StaysPut, at [rules::CLOSE_SYN_RECEIVED], breaks [rules::CLOSE_SYN_RECEIVED];
+    "close-in-established-ignored": Fault::StaysPut, at [rules::CLOSE_ESTABLISHED], breaks [rules::CLOSE_ESTABLISHED];
+    "close-in-close-wait-ignored": Fault::StaysPut, at [rules::CLOSE_CLOSE_WAIT], breaks [rules::CLOSE_CLOSE_WAIT];
+    "second-fin-in-fin-wait": Fault::FinAgain, at [rules::CLOSE_FIN_WAIT], breaks [rules::CLOSE_FIN_WAIT];
+    "second-fin-in-closing": Fault::FinAgain, at [rules::CLOSE_CLOSING], breaks [rules::CLOSE_CLOSING];
+    "abort-in-syn-sent-ignored": Fault::StaysPut, at [rules::ABORT_EARLY], breaks [rules::ABORT_EARLY];
+    "abort-ignored": Fault::StaysPut, at [rules::ABORT_OPEN], breaks [rules::ABORT_OPEN];
+    "abort-in-closing-ignored": Fault::StaysPut, at [rules::ABORT_LATE], breaks [rules::ABORT_LATE];
+    "reset-reported-as-end-of-stream": Fault::ResetIsEof, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
+    "end-of-stream-reported-as-reset": Fault::EofIsReset, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
+    // What a SHOULD asks for.
+    "unread-text-lost-without-rst": Fault::Departs, at [rules::HALF_DUPLEX_RST], breaks [rules::HALF_DUPLEX_RST];
+    "every-second-segment-not-acknowledged": Fault::Departs, at [rules::EVERY_SECOND], breaks [rules::EVERY_SECOND];
+    "out-of-order-text-dropped": Fault::Departs, at [rules::QUEUE_OOO], with Policy::without_reassembly, breaks [rules::QUEUE_OOO];
+    "out-of-order-text-acknowledged-late": Fault::Departs, at [rules::ACK_OOO_AT_ONCE], breaks [rules::ACK_OOO_AT_ONCE];
+    "filled-gap-acknowledged-late": Fault::Departs, at [rules::ACK_GAP_FILL_AT_ONCE], breaks [rules::ACK_GAP_FILL_AT_ONCE];
 }

@@ -178,7 +178,7 @@ impl Endpoint {
     }
 
     /// `<SEQ=seq><ACK=RCV.NXT><CTL=ACK>` with text, PSH on what empties the queue (RFC 9293 MUST-61).
-    fn ordinary(&self, t: &Tcb, seq: Seq, text: &[u8], fin: bool) -> Segment {
+    pub(crate) fn ordinary(&self, t: &Tcb, seq: Seq, text: &[u8], fin: bool) -> Segment {
         let window = u16::try_from(t.rcv_wnd() >> t.rcv_scale).unwrap_or(u16::MAX);
         let mut segment = Segment::pure_ack(seq, t.rcv_nxt).with_window(window).with_text(text);
         if fin {

@@ -50,6 +50,18 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// RFC 5961 section 5 for an old ACK.
+    #[must_use]
+    pub fn with_ack_range() -> Policy {
+        Policy { checks_ack_range: true, ..Policy::default() }
+    }
+
+    /// Out-of-order text is dropped.
+    #[must_use]
+    pub fn without_reassembly() -> Policy {
+        Policy { holds_out_of_order: false, ..Policy::default() }
+    }
+
     /// The permitted ways that a stack can take, one policy each, with a name: no oracle may find fault with any of them.
     #[must_use]
     pub fn permitted() -> Vec<(&'static str, Policy)> {
@@ -57,8 +69,8 @@ impl Policy {
         vec![
             ("default", base.clone()),
             ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
-            ("RFC 5961 ACK range", Policy { checks_ack_range: true, ..base.clone() }),
-            ("drops out-of-order text", Policy { holds_out_of_order: false, ..base.clone() }),
+            ("RFC 5961 ACK range", Policy::with_ack_range()),
+            ("drops out-of-order text", Policy::without_reassembly()),
             ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
             ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),
             ("second variant", Policy { variant: 1, ..base.clone() }),

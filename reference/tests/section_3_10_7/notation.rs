@@ -18,7 +18,7 @@
 use std::fmt::Write as _;
 
 use tcp_reference::catalogue::Level;
-use tcp_reference::relation::{self, Answer, Env, Fresh, Habits, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
+use tcp_reference::relation::{self, Answer, Env, Fresh, Habits, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer};
 use tcp_reference::segment::{FLAG_LETTERS, Flags, Segment};
 use tcp_reference::seq::Seq;
 use tcp_reference::state::State;
@@ -160,7 +160,7 @@ pub(crate) fn segment(text: &str, b: Bases) -> Segment {
 pub(crate) fn ways(setup: &Setup, text: &str, b: Bases) -> Vec<String> {
     let env = Env {
         listening: setup.listening,
-        orphan: false,
+        reader: Reader::User,
         default_mss: 536,
         fresh: Fresh { iss: Seq(b.snd), window: setup.window, scale: None },
         habits: setup.habits,
