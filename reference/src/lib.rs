@@ -1,12 +1,13 @@
 //! The rules of TCP.
 //!
 //! A [`trace::Trace`] goes in, [`finding::Finding`]s come out: [`segment`] and [`api`] say what a stack can be given and can give,
-//! [`catalogue`] names the rules.
+//! [`catalogue`] names the rules, and [`judged`] says how each is judged.
 
 pub mod api;
 mod arrives;
 pub mod catalogue;
 pub mod finding;
+pub mod judged;
 pub mod linter;
 pub mod oracle;
 pub mod profile;

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::api::Micros;
+use crate::catalogue::RuleId;
 use crate::tcb::LEAST_MSS;
 
 /// One second in [`Micros`].
@@ -44,6 +45,8 @@ pub struct Profile {
     pub overrun: u32,
     /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
     pub least_mss: u16,
+    /// A permission that is not granted: so tests show that it is needed ([`rules::PERMISSIONS`](crate::rules::PERMISSIONS)).
+    pub denied: Option<RuleId>,
     /// Each value that is not the default, with its reason; reports print it.
     pub reasons: Vec<String>,
 }
@@ -65,12 +68,18 @@ impl Default for Profile {
             half_duplex_close: true,
             overrun: 0,
             least_mss: LEAST_MSS,
+            denied: None,
             reasons: Vec::new(),
         }
     }
 }
 
 impl Profile {
+    /// Whether a permission is granted.
+    pub(crate) fn grants(&self, permission: RuleId) -> bool {
+        self.denied != Some(permission)
+    }
+
     /// Whether TIME-WAIT can have ended after `elapsed`, for certain or at all. A fifth of the stated time is allowed for either way.
     #[must_use]
     pub fn time_wait_after(&self, elapsed_least: Micros, elapsed_most: Micros) -> TimeWait {

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub signal: Option<Signal>,
     /// A SHOULD that this way breaks.
     pub departs: Option<RuleId>,
+    /// The permission without which this way would be a fault: a MAY, or an ambiguity read its other way.
+    pub permit: Option<RuleId>,
     /// A habit that this way shows: once seen, a stack keeps it.
     pub habit: Option<(Habit, bool)>,
     /// TIME-WAIT: whether the 2MSL timer starts or starts again.
@@ -161,6 +163,38 @@ pub struct Env {
     pub fresh: Fresh,
     /// What is known of the stack's habits.
     pub habits: Habits,
+    /// The timestamps that the peer has shown, where the connection uses them.
+    pub seen: Option<TimestampsSeen>,
+    /// A permission that is taken to be none: so tests show that the RFC's permission is needed.
+    pub denied: Option<RuleId>,
+}
+
+/// The last TSval seen on a connection, for RFC 6191: TS.Recent (RFC 7323 section 4.3), and the highest of any segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimestampsSeen {
+    /// Of segments that were accepted in order.
+    pub recent: u32,
+    /// Of any.
+    pub highest: u32,
+}
+
+impl TimestampsSeen {
+    /// A connection's first.
+    #[must_use]
+    pub fn first(val: u32) -> TimestampsSeen {
+        TimestampsSeen { recent: val, highest: val }
+    }
+
+    /// One more segment, which came when RCV.NXT stood where it says.
+    pub fn take(&mut self, segment: &Segment, rcv_nxt: Seq) {
+        let Some((val, _)) = segment.timestamps() else { return };
+        if newer(val, self.highest) {
+            self.highest = val;
+        }
+        if newer(val, self.recent) && segment.seq.le(rcv_nxt) && segment.end().ge(rcv_nxt) {
+            self.recent = val;
+        }
+    }
 }
 
 /// Who reads what arrives (RFC 9293 MAY-1: after a half-duplex CLOSE nobody does).
@@ -186,13 +220,23 @@ pub struct Fresh {
     pub scale: Option<u8>,
 }
 
+/// Whether one TSval is greater than another, modulo 2^32 (RFC 7323 section 5.2).
+pub(crate) fn newer(val: u32, than: u32) -> bool {
+    val.wrapping_sub(than).cast_signed() > 0
+}
+
 /// SEGMENT ARRIVES (RFC 9293 section 3.10.7): appends every permitted outcome to `out`.
 pub fn arrive(conn: &Conn, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let from = out.len();
     match conn {
         Conn::Absent if env.listening => listen::arrive(segment, env, out),
         Conn::Absent => closed::arrive(segment, out),
         Conn::SynSent(syn_sent) => syn_sent::arrive(syn_sent, segment, env, out),
         Conn::Open(tcb) => synchronized::arrive(tcb, segment, env, out),
+    }
+    if env.denied.is_some() {
+        let granted = out.split_off(from).into_iter().filter(|o| o.permit != env.denied);
+        out.extend(granted);
     }
 }
 
@@ -211,13 +255,20 @@ impl Outcome {
     /// An outcome that leaves the connection as `next` and answers `answer`.
     #[must_use]
     pub fn new(rule: RuleId, next: Conn, answer: Answer) -> Outcome {
-        Outcome { rule, next, answer, signal: None, departs: None, habit: None, time_wait: TimeWaitTimer::Untouched }
+        Outcome { rule, next, answer, signal: None, departs: None, permit: None, habit: None, time_wait: TimeWaitTimer::Untouched }
     }
 
     /// The same, telling the user something.
     #[must_use]
     pub fn telling(mut self, signal: Signal) -> Outcome {
         self.signal = Some(signal);
+        self
+    }
+
+    /// The same, where only this permission allows it.
+    #[must_use]
+    pub fn by(mut self, permit: RuleId) -> Outcome {
+        self.permit = Some(permit);
         self
     }
 

@@ -12,7 +12,7 @@ pub struct Family {
 impl Family {
     /// The rule's id in this state. A state for which the catalogue has no row of its own gives ESTABLISHED's, whose processing it shares.
     #[must_use]
-    pub fn at(&self, state: State) -> RuleId {
+    pub const fn at(&self, state: State) -> RuleId {
         let index = match state {
             State::SynReceived => 0,
             State::Closed | State::Listen | State::SynSent | State::Established => 1,
@@ -23,7 +23,10 @@ impl Family {
             State::LastAck => 6,
             State::TimeWait => 7,
         };
-        RuleId(self.ids[index].or(self.ids[1]).unwrap_or("RFC9293:3.10.7/processing-order"))
+        match (self.ids[index], self.ids[1]) {
+            (Some(id), _) | (None, Some(id)) => RuleId(id),
+            (None, None) => RuleId("RFC9293:3.10.7/processing-order"),
+        }
     }
 
     /// Every id of the family.
@@ -53,13 +56,13 @@ macro_rules! families {
 }
 
 macro_rules! singles {
-    ($($name:ident $id:literal;)*) => {
+    ($list:ident $($name:ident $id:literal;)*) => {
         $(
             #[doc = concat!("`", $id, "`.")]
             pub const $name: RuleId = RuleId($id);
         )*
-        /// Every rule that is cited by itself.
-        pub const SINGLES: &[RuleId] = &[$($name),*];
+        /// Every rule of its kind.
+        pub const $list: &[RuleId] = &[$($name),*];
     };
 }
 
@@ -94,7 +97,23 @@ families! {
     FIN "fin" ["SYN-RECEIVED" "ESTABLISHED" "FIN-WAIT-2" "CLOSE-WAIT" "CLOSING" "LAST-ACK" "TIME-WAIT"];
 }
 
-singles! {
+// What a stack may do and need not: a MAY, or a text that can be read in two ways. Without it, some right stack would be found at fault.
+singles! { PERMISSIONS
+    HALF_DUPLEX "RFC9293:MAY-1";
+    REOPENED "RFC9293:MAY-2";
+    ACK_RANGE_CHECKED "RFC9293:MAY-12";
+    MAX_SND_WND_HARD_CODED "RFC5961:5-3";
+    FUTURE_ACK_OR_5961 "RFC9293:3.10.7.4/SYN-RECEIVED/ack-future-vs-5961";
+    SEQ_SPANS_WINDOW "RFC9293:3.10.7.4/ANY/seq-spans-window";
+    SEQ_CHECK_RELAXED "RFC9293:3.10.7.4/ANY/seq-validation-relaxed";
+    RESET_SENDER_LINGERS "RFC9293:3.5.2/reset-sender-timewait";
+    TIME_WAIT_FIN_LITERAL "RFC9293:3.10.7.4/TIME-WAIT/fin-retransmit-literal";
+    TIME_WAIT_SYN_DROPPED "RFC6191:2-4";
+    TIME_WAIT_IGNORES_RST "RFC1337:3-1";
+}
+
+// What a stack must or should do.
+singles! { SINGLES
     CLOSED_RST "RFC9293:3.10.7.1/CLOSED/rst";
     CLOSED_NO_ACK "RFC9293:3.10.7.1/CLOSED/no-ack";
     CLOSED_ACK "RFC9293:3.10.7.1/CLOSED/ack";
@@ -126,11 +145,15 @@ singles! {
     FIN_WAIT_2_ACK "RFC9293:3.10.7.4/FIN-WAIT-2/ack";
     CLOSE_WAIT_ACK "RFC9293:3.10.7.4/CLOSE-WAIT/ack";
     TIME_WAIT_ACK "RFC9293:3.10.7.4/TIME-WAIT/ack";
+    TIME_WAIT_NEWER_TIMESTAMP "RFC6191:2-1";
+    TIME_WAIT_EQUAL_TIMESTAMP "RFC6191:2-2";
+    TIME_WAIT_WITHOUT_TIMESTAMP "RFC6191:2-3";
+    TIME_WAIT_FIRST_TIMESTAMP "RFC6191:2-5";
     TIME_WAIT_FIN_RETRANSMIT "RFC9293:3.10.7.4/TIME-WAIT/fin-retransmit";
     FIN_NOT_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-not-acks-ours";
     FIN_ACKS_OURS "RFC9293:3.10.7.4/FIN-WAIT-1/fin-acks-ours";
+    ALL_BEFORE_ACK "RFC9293:MUST-59";
     ACK_ALWAYS "RFC9293:3.8/ack-always";
-    RST_NO_REPLY "RFC9293:3.5.2/rst-no-reply-to-rst";
     SYNC_UNACCEPTABLE "RFC9293:3.5.2/sync-unacceptable";
     RST_AT_ZERO_WINDOW "RFC9293:MUST-66";
     RST_WITH_DATA "RFC9293:SHLD-2";
@@ -147,7 +170,9 @@ singles! {
     OPTION_LENGTH "RFC9293:MUST-68";
     OPTION_PADDING "RFC9293:MUST-69";
     OPTION_ILLEGAL "RFC9293:MUST-7";
+    OPEN_PASSIVE "RFC9293:3.10.1/OPEN/CLOSED-passive";
     OPEN_ACTIVE "RFC9293:3.10.1/OPEN/CLOSED-active";
+    OPEN_AGAIN "RFC9293:3.10.1/OPEN/OTHER";
     CLOSE_LISTEN "RFC9293:3.10.4/CLOSE/LISTEN";
     CLOSE_SYN_SENT "RFC9293:3.10.4/CLOSE/SYN-SENT";
     CLOSE_SYN_RECEIVED "RFC9293:3.10.4/CLOSE/SYN-RECEIVED";
@@ -214,12 +239,16 @@ pub fn abort(state: State) -> RuleId {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAMILIES, SINGLES};
+    use super::{FAMILIES, PERMISSIONS, SINGLES};
 
     #[test]
     fn every_cited_id_stands_in_the_catalogue() {
-        let missing: Vec<_> =
-            FAMILIES.iter().flat_map(super::Family::all).chain(SINGLES.iter().copied()).filter(|id| id.entry().is_none()).collect();
+        let missing: Vec<_> = FAMILIES
+            .iter()
+            .flat_map(super::Family::all)
+            .chain(SINGLES.iter().chain(PERMISSIONS).copied())
+            .filter(|id| id.entry().is_none())
+            .collect();
         assert!(missing.is_empty(), "cited but not in the catalogue: {missing:?}");
     }
 }

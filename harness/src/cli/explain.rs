@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 
-use tcp_reference::catalogue::{self, Observable};
+use tcp_reference::catalogue::{self, Observable, RuleId};
+use tcp_reference::judged::{Judged, judged};
+use tcp_reference::stack::MUTANTS;
 
 use super::{FAULT, FINDINGS, OK, USAGE, complain, diagnose, print};
 use crate::doctor;
 use crate::report::json::level;
 use crate::select;
 
-/// Prints a rule of the catalogue with the vectors that cite it.
+/// Prints a rule of the catalogue: how it is judged, the mutants that break it and the vectors that cite it.
 pub(super) fn explain(id: &str) -> u8 {
     let Some(rule) = catalogue::rule(id) else {
         let near = select::near(id, catalogue::rules().iter().map(|r| r.id.0));
@@ -30,6 +32,22 @@ pub(super) fn explain(id: &str) -> u8 {
     let _ = writeln!(text, "  level: {} ({})", level(rule.level), rule.keyword);
     let _ = writeln!(text, "  where: RFC {} section {}", rule.rfc, rule.section);
     let _ = writeln!(text, "  topic: {}; can be seen {observable}", rule.topic);
+    let _ = writeln!(
+        text,
+        "  judged: {}",
+        match judged(rule.id) {
+            Some(Judged::Named) => "findings name it".to_owned(),
+            Some(Judged::Permission) =>
+                "as a permission: nothing can break it, and without it a right stack would be found at fault".to_owned(),
+            Some(Judged::As(rules)) => format!("findings name the rules that say the same: {}", in_words(&rules)),
+            Some(Judged::Not(why)) => format!("no: {why}"),
+            None => "not yet".to_owned(),
+        }
+    );
+    let breaking: Vec<&str> = MUTANTS.iter().filter(|m| m.breaks.contains(&rule.id)).map(|m| m.name).collect();
+    if !breaking.is_empty() {
+        let _ = writeln!(text, "  broken on purpose by: {}", breaking.join(", "));
+    }
     match select::all() {
         Ok(vectors) => {
             let citing: Vec<_> = vectors.iter().filter(|v| v.header.rules.iter().any(|r| r == id)).collect();
@@ -45,6 +63,10 @@ pub(super) fn explain(id: &str) -> u8 {
     }
     print(&text);
     OK
+}
+
+fn in_words(rules: &[RuleId]) -> String {
+    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Prints what each target needs and whether it is there.

@@ -12,6 +12,8 @@ use super::pattern::Pattern;
 /// What a vector's socket name stands for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Descriptor {
+    /// The local port of a connect.
+    port: Option<u16>,
     /// The target's socket; `None` before `listen` or `connect`.
     socket: Option<SocketId>,
     /// Options set before there was a target's socket.
@@ -94,9 +96,17 @@ impl Session<'_> {
                 (*fd, Call::Listen { port: LISTEN_PORT, family, backlog: *backlog })
             }
             VectorCall::Connect(fd) => {
-                descriptor(self, *fd).filter(|d| d.socket.is_none())?;
-                self.connects = connects.saturating_add(1);
-                (*fd, Call::Connect { port: CONNECT_PORT + u16::from(connects), remote_port: CONNECT_TO, family })
+                let d = descriptor(self, *fd)?;
+                // The same socket again is OPEN for a connection that exists.
+                let port = match (d.socket, d.port) {
+                    (None, _) => {
+                        self.connects = connects.saturating_add(1);
+                        CONNECT_PORT + u16::from(connects)
+                    }
+                    (Some(_), port) => port?,
+                };
+                self.descriptors.entry(*fd).and_modify(|d| d.port = Some(port));
+                (*fd, Call::Connect { port, remote_port: CONNECT_TO, family })
             }
             VectorCall::Accept(fd) => (*fd, Call::Accept { socket: socket(self, *fd)? }),
             VectorCall::Write(fd, payload) => {

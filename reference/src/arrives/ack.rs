@@ -25,17 +25,23 @@ pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<O
         out.push(Outcome::new(rules::ACK_FUTURE.at(tcb.state), unchanged(), answer));
         return;
     }
-    // RFC 5961 section 5 (MAY-12): below SND.UNA-MAX.SND.WND the segment may be discarded with an ACK. MAX.SND.WND may be hard-coded.
+    // RFC 5961 section 5 (MAY-12): below SND.UNA-MAX.SND.WND the segment may be discarded with an ACK.
     if segment.ack.lt(tcb.snd_una - tcb.max_snd_wnd) {
+        // "MAX.SND.WND" may be hard-coded as 65535 or its scaled value, so between the two nothing shows which a stack does.
+        let hard_coded = u32::from(u16::MAX) << tcb.snd_scale;
+        let between = segment.ack.ge(tcb.snd_una - hard_coded);
         let rule = rules::ACK_5961_RANGE.at(tcb.state);
         if env.habits.allows(Habit::ChecksAckRange, true) {
-            out.push(Outcome::new(rule, unchanged(), challenge).showing(Habit::ChecksAckRange, true));
+            let refused = Outcome::new(rule, unchanged(), challenge).by(rules::ACK_RANGE_CHECKED);
+            out.push(refused.showing(Habit::ChecksAckRange, true));
         }
-        if env.habits.allows(Habit::ChecksAckRange, false) {
+        if between || env.habits.allows(Habit::ChecksAckRange, false) {
             let from = out.len();
             per_state(tcb, segment, env, out);
+            let checks = env.habits.get(Habit::ChecksAckRange) == Some(true);
             for outcome in &mut out[from..] {
-                outcome.habit = outcome.habit.or(Some((Habit::ChecksAckRange, false)));
+                outcome.habit = outcome.habit.or((!between).then_some((Habit::ChecksAckRange, false)));
+                outcome.permit = outcome.permit.or((between && checks).then_some(rules::MAX_SND_WND_HARD_CODED));
             }
         }
         return;
@@ -64,7 +70,7 @@ fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     // RFC 5961 section 5 stands before the per-state processing and asks for an ACK outside its range; the order is not clear.
     if segment.ack.gt(tcb.snd_nxt) || segment.ack.lt(tcb.snd_una - tcb.max_snd_wnd) {
         let rule = rules::ACK_5961_RANGE.at(State::SynReceived);
-        let challenge = Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(Level::Spec)));
+        let challenge = Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(Level::Spec))).by(rules::FUTURE_ACK_OR_5961);
         if env.habits.get(Habit::ChecksAckRange) == Some(true) {
             out.extend([challenge, reset]);
         } else {

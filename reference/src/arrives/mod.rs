@@ -6,3 +6,4 @@ pub(crate) mod listen;
 pub(crate) mod syn_sent;
 pub(crate) mod synchronized;
 pub(crate) mod text;
+pub(crate) mod time_wait;

@@ -1,7 +1,6 @@
 //! RFC 9293 section 3.10.7.4: SEGMENT ARRIVES in SYN-RECEIVED and the synchronized states, steps one to four.
 
-use crate::arrives::ack;
-use crate::arrives::listen;
+use crate::arrives::{ack, time_wait};
 use crate::catalogue::{Level, RuleId};
 use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
 use crate::rules;
@@ -11,6 +10,7 @@ use crate::state::State;
 use crate::tcb::{Conn, OpenedBy, Tcb};
 
 pub(crate) fn arrive(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    let from = out.len();
     let acceptability = check_sequence(tcb, segment);
     if acceptability.may_fail() {
         unacceptable(tcb, segment, env, out);
@@ -24,6 +24,14 @@ pub(crate) fn arrive(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outc
             ack::check_ack(tcb, segment, env, out);
         }
     }
+    if tcb.state == State::TimeWait && segment.is_syn() && !segment.is_rst() {
+        time_wait::syn(tcb, segment, env, from, out);
+    }
+    if acceptability == Acceptability::Spans {
+        for outcome in out[from..].iter_mut().filter(|o| matches!(o.answer, Answer::Ack(Owed::AtOnce(_)))) {
+            outcome.permit = Some(rules::SEQ_SPANS_WINDOW);
+        }
+    }
 }
 
 /// What the first step says of a segment.
@@ -32,8 +40,10 @@ pub(crate) fn arrive(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outc
 pub(crate) enum Acceptability {
     Acceptable,
     Unacceptable,
-    /// It depends on what the wire does not show (the buffer behind the advertised window), or the text can be read both ways.
+    /// It depends on what the wire does not show: the buffer behind the advertised window.
     Either,
+    /// It holds every acceptable octet, but begins and ends outside the window: the text of Table 6 and that on trimming differ.
+    Spans,
 }
 
 impl Acceptability {
@@ -67,7 +77,7 @@ pub(crate) fn check_sequence(tcb: &Tcb, segment: &Segment) -> Acceptability {
     // "If the RCV.WND is zero, … special allowance should be made to accept valid ACKs, URGs, and RSTs."
     let at_zero_window = tcb.rcv_right == tcb.rcv_nxt && segment.seq == tcb.rcv_nxt;
     match (test(tcb.rcv_right), test(tcb.rcv_room)) {
-        _ if spans => Acceptability::Either,
+        _ if spans => Acceptability::Spans,
         (true, true) => Acceptability::Acceptable,
         (false, false) if at_zero_window && segment.is_rst() => Acceptability::Acceptable,
         (false, false) => Acceptability::Unacceptable,
@@ -84,9 +94,6 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     if segment.is_syn() {
         // RFC 5961 has the SYN answered "irrespective of the sequence number"; the sequence check asks for the same segment.
         syn_below_window(tcb, segment, out);
-        if tcb.state == State::TimeWait {
-            syn_in_time_wait(tcb, segment, env, out);
-        }
     }
     let retransmitted_fin = segment.is_fin() && tcb.fin_taken() && segment.end() == tcb.rcv_nxt;
     let rule = match tcb.state {
@@ -121,7 +128,7 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
             out.push(Outcome { rule: rules::ZERO_WINDOW_EXCEPTIONS, ..honoured });
             out.push(refused.departing(rules::ZERO_WINDOW_EXCEPTIONS));
         } else {
-            out.extend([refused, honoured]);
+            out.extend([refused, honoured.by(rules::SEQ_CHECK_RELAXED)]);
         }
         return;
     }
@@ -174,7 +181,7 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     }
     if tcb.state == State::TimeWait {
         // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
-        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
+        out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence).by(rules::TIME_WAIT_IGNORES_RST));
     }
 }
 
@@ -197,18 +204,14 @@ fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let unchanged = || Conn::Open(tcb.clone());
     let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
     let reset = Answer::Reset(ResetForm::answering(segment));
-    match (tcb.state, tcb.opened) {
-        (State::SynReceived, OpenedBy::Passive) => {
-            // RFC 9293 returns to LISTEN; a reset (RFC 793), a challenge ACK and the SYN-ACK again are all deployed.
-            let rule = rules::SYN_RECEIVED_SYN_PASSIVE;
-            out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
-            out.push(Outcome::new(rule, Conn::Absent, reset));
-            out.push(Outcome::new(rule, unchanged(), challenge));
-            out.push(Outcome::new(rule, unchanged(), Answer::SynAck));
-            return;
-        }
-        (State::TimeWait, _) => syn_in_time_wait(tcb, segment, env, out),
-        _ => {}
+    if (tcb.state, tcb.opened) == (State::SynReceived, OpenedBy::Passive) {
+        // RFC 9293 returns to LISTEN; a reset (RFC 793), a challenge ACK and the SYN-ACK again are all deployed.
+        let rule = rules::SYN_RECEIVED_SYN_PASSIVE;
+        out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
+        out.push(Outcome::new(rule, Conn::Absent, reset));
+        out.push(Outcome::new(rule, unchanged(), challenge));
+        out.push(Outcome::new(rule, unchanged(), Answer::SynAck));
+        return;
     }
     let rule = if tcb.state == State::SynReceived { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
     if env.habits.allows(Habit::ChallengesSyn, true) {
@@ -217,16 +220,4 @@ fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     if env.habits.allows(Habit::ChallengesSyn, false) {
         out.push(Outcome::new(rule, Conn::Absent, reset).telling(Signal::Reset).showing(Habit::ChallengesSyn, false));
     }
-}
-
-/// MAY-2 and RFC 6191: a SYN may open a new connection from TIME-WAIT, or be dropped without a reply.
-fn syn_in_time_wait(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
-    let rule = rules::SYN.at(State::TimeWait);
-    let newer = segment.seq.ge(tcb.rcv_nxt) || segment.timestamps().is_some();
-    if newer && !segment.is_ack() && env.listening {
-        let mut reopened = Vec::new();
-        listen::arrive(segment, env, &mut reopened);
-        out.extend(reopened.into_iter().map(|o| Outcome { rule, ..o }));
-    }
-    out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence));
 }

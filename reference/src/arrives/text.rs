@@ -46,7 +46,8 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
                 outcome.departs = outcome.departs.or(Some(rules::HALF_DUPLEX_RST));
             }
         }
-        out.insert(from, Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
+        let reset = Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack)));
+        out.insert(from, reset.by(rules::HALF_DUPLEX));
     }
 }
 
@@ -55,7 +56,7 @@ fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let rule = if segment.payload.is_empty() { rules::FIN.at(tcb.state) } else { rules::TEXT.at(tcb.state) };
     out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck));
     if env.reader != Reader::User && !segment.payload.is_empty() {
-        out.push(Outcome::new(rule, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))));
+        out.push(Outcome::new(rule, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack))).by(rules::HALF_DUPLEX));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
@@ -121,6 +121,8 @@ impl Hypothesis {
             // The stack's own choices come from its SYN-ACK; a scale of 14 marks that the peer offered one.
             fresh: Fresh { iss: Seq(0), window: 0, scale: Some(14) },
             habits: self.habits,
+            seen: self.user.seen,
+            denied: at.profile.denied,
         }
     }
 
@@ -139,14 +141,17 @@ impl Hypothesis {
         match outcome.time_wait {
             TimeWaitTimer::Untouched => {}
             TimeWaitTimer::Starts => self.clocks.time_wait = (at.now, at.now),
-            TimeWaitTimer::MayRestart => self.clocks.time_wait.1 = at.now,
+            TimeWaitTimer::MayRestart if at.profile.grants(rules::TIME_WAIT_FIN_LITERAL) => self.clocks.time_wait.1 = at.now,
+            TimeWaitTimer::MayRestart => self.clocks.time_wait = (at.now, at.now),
         }
         let begins_from = matches!(&before, Conn::Absent) || state == State::TimeWait;
         let opened = outcome.answer == Answer::SynAck && begins_from && self.conn != Conn::Absent;
+        let reopened = before.tcb().map(|t| t.snd_nxt);
         // A connection that begins has no past of its own, whatever its tuple was before.
         let before = if opened { Conn::Absent } else { before };
         if opened {
             self.begin();
+            self.user.least_iss = reopened;
         }
         match (&before, &self.conn) {
             (Conn::Absent, Conn::Absent) => {}
@@ -177,6 +182,16 @@ impl Hypothesis {
     /// What an arrival changes besides the TCB: clocks, and what the user can see.
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
         let Conn::Open(tcb) = &self.conn else { return };
+        let shown = || segment.timestamps().map(|(val, _)| TimestampsSeen::first(val));
+        match before {
+            Conn::Absent => self.user.seen = shown(),
+            Conn::SynSent(_) => self.user.seen = shown().filter(|_| self.user.offers_timestamps),
+            Conn::Open(was) => {
+                if let Some(seen) = &mut self.user.seen {
+                    seen.take(segment, was.rcv_nxt);
+                }
+            }
+        }
         let old_una = match before {
             Conn::Absent => tcb.snd_una,
             Conn::SynSent(c) => c.iss,
@@ -222,6 +237,9 @@ impl Hypothesis {
         let old_nxt = was.map_or(tcb.rcv_nxt, |w| w.rcv_nxt);
         self.user.ecn |= segment.is_syn() && segment.flags.any(Flags::ECE | Flags::CWR);
         let in_order = tcb.rcv_nxt != old_nxt;
+        if in_order {
+            self.filled_to = (tcb.rcv_nxt.gt(segment.end()) && segment.end().gt(old_nxt)).then_some(segment.end());
+        }
         if in_order && segment.payload.len() >= usize::from(clocks.rmss) && clocks.rmss > 0 {
             clocks.full_unacked = clocks.full_unacked.saturating_add(1);
         }

@@ -28,8 +28,8 @@ pub(crate) struct Connection {
     pub(crate) received: Received,
     log: Vec<Entry>,
     checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
-    /// The first SHOULD that was broken, while the explanations do not agree on which it was.
-    departure: Option<Finding>,
+    /// The first SHOULD that was broken, and for how many entries it has been: what follows may show another fault instead.
+    departure: Option<(Finding, usize)>,
     /// While it is not certain which rule was broken.
     suspects: Option<Suspects>,
     /// Before this time nothing is overdue.
@@ -168,21 +168,23 @@ impl Connection {
         self.unjudged = Some("no explanation was found");
     }
 
-    /// Takes on new explanations; where all of them break a SHOULD, that is a finding, as soon as they agree on which.
+    /// Takes on new explanations; where all of them break a SHOULD, that is a finding, once they agree on which and nothing contradicts.
     fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
         if next.iter().all(|h| h.departs.is_some())
             && let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event)
         {
-            let departure = self.departure(rule, event, context, &next[0]);
-            if next.iter().all(|h| h.departs == Some((rule, event))) {
+            let before = self.departure.take().filter(|(f, _)| (f.rule, f.event) == (rule, event));
+            let (departure, entries) = before.unwrap_or_else(|| (self.departure(rule, event, context, &next[0]), 0));
+            if entries >= DEPARTS_AFTER && next.iter().all(|h| h.departs == Some((rule, event))) {
                 judged.findings.push(departure);
-                self.departure = None;
                 for h in &mut next {
                     h.departs = None;
                 }
             } else {
-                self.departure = Some(departure);
+                self.departure = Some((departure, entries + 1));
             }
+        } else {
+            self.departure = None;
         }
         dedup(&mut next);
         if next.len() > MAX_HYPOTHESES {
@@ -303,13 +305,7 @@ impl Connection {
     fn process(&self, h: &Hypothesis, arrival: Deferred, context: &Context<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
         let event = &context.trace.events[arrival.event];
         let What::Arrive { arrival: Arrival::Segment(segment), .. } = &event.what else { return };
-        let at = At {
-            event: arrival.event,
-            now: event.at,
-            profile: context.profile,
-            port: arrival.port,
-            default_mss: context.default_mss,
-        };
+        let at = At { event: arrival.event, now: event.at, profile: context.profile, port: arrival.port, default_mss: context.default_mss };
         h.arrivals(segment, &at, out);
         if broken && h.blame.is_none() {
             h.broken_arrivals(segment, &at, out);
@@ -473,8 +469,10 @@ impl Connection {
 
     /// Nothing more comes: what is not certain yet is decided by likelihood.
     pub(crate) fn finish(&mut self, judged: &mut Judged) {
-        judged.findings.extend(self.departure.take());
         self.convict(judged);
+        if self.hypotheses.iter().all(|h| h.departs.is_some()) {
+            judged.findings.extend(self.departure.take().map(|(finding, _)| finding));
+        }
     }
 
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
@@ -575,5 +573,7 @@ const MAX_HYPOTHESES: usize = 160;
 const MAX_ASSUMED: usize = 400;
 /// Most faults at one entry.
 const MAX_ROUNDS: usize = 8;
+/// Entries for which nothing may contradict a broken SHOULD before it is reported.
+const DEPARTS_AFTER: usize = 4;
 /// Entries after which the likeliest of several suspected faults is named.
 const SUSPECTED_FOR: usize = 24;

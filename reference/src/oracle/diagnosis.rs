@@ -81,7 +81,9 @@ impl Hypothesis {
                 out.push(Hypothesis { blame: Some(blame(MISTAKEN, kind)), ..self.clone().follow(outcome, &mistaken, at) });
             }
         }
-        if state == State::TimeWait {
+        // A SYN that may reopen the connection would be answered in the same way after its end.
+        let reopens = outcomes.iter().any(|o| o.permit == Some(rules::REOPENED));
+        if state == State::TimeWait && !reopens {
             let over = Blame { rule: rules::TIME_WAIT_2MSL, level: Level::Must, ..blame(EXACT, "ended-early") };
             let gone = self.clone().gone(Ended::Normally);
             let mut then = Vec::new();
@@ -160,6 +162,7 @@ impl Hypothesis {
             let mut first = self.clone();
             let lawful = Segment { flags: seg.flags & (Flags::SYN | Flags::ACK), payload: Vec::new(), ..seg.clone() };
             let lawful = Segment { ack: first.conn.tcb().map_or(seg.ack, |t| t.rcv_nxt), ..lawful };
+            first.user.least_iss = None;
             if first.emit(&Sent { segment: &lawful, ..*sent }).is_ok() {
                 *self = first;
             }

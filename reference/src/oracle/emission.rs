@@ -153,6 +153,7 @@ impl Hypothesis {
             Conn::SynSent(SynSent { iss: seg.seq, snd_nxt: seg.end(), rcv_wnd: u32::from(seg.window), offered_scale: seg.window_scale() });
         self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
         self.iss_unseen = false;
+        self.user.offers_timestamps = seg.timestamps().is_some();
         self.sent_head(sent);
         Ok(Licence { rule: due.rule, demanded: true })
     }
@@ -190,6 +191,14 @@ impl Hypothesis {
             return Err(misfit(self, "length"));
         }
         let first = self.iss_unseen;
+        if first && self.user.least_iss.is_some_and(|least| seg.seq.lt(least)) {
+            // MAY-2: "assigns its initial sequence number for the new connection to be larger than the largest sequence number it used on the
+            // previous connection incarnation".
+            return Err(Misfit::new(rules::REOPENED, "isn", BREAKS));
+        }
+        if first && seg.timestamps().is_none() {
+            self.user.seen = None;
+        }
         if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
             self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
         }
@@ -239,6 +248,10 @@ impl Hypothesis {
             return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
         if seg.ack != tcb.rcv_nxt {
+            if self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(tcb.rcv_nxt)) {
+                // "If the TCP endpoint is processing a series of queued segments, it MUST process them all before sending any ACK segments."
+                return Err(Misfit { level: Level::Must, ..Misfit::new(rules::ALL_BEFORE_ACK, "ack-number", GARBLED) });
+            }
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
             return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }

@@ -8,6 +8,7 @@ use crate::finding::{Class, Finding};
 use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Context, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
+use crate::oracle::hypothesis::Hypothesis;
 use crate::profile::Profile;
 use crate::relation::not_unicast;
 use crate::rules;
@@ -251,8 +252,18 @@ impl Oracle {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });
             }
+            (Call::Listen { port, family, .. }, CallResult::Error(_)) => {
+                let taken = |s: &Socket| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if (p, f) == (port, family));
+                if !self.sockets.values().any(taken) {
+                    self.wrong_open(rules::OPEN_PASSIVE, index, trace, "a socket in LISTEN");
+                }
+            }
             (Call::Connect { port, remote_port, family }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Unknown);
+                if self.exists(*port, *remote_port, *family) {
+                    self.wrong_open(rules::OPEN_AGAIN, index, trace, "\"error: connection already exists\"");
+                    return;
+                }
                 self.connecting.push((*port, *remote_port, *family, *socket, index));
             }
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
@@ -278,6 +289,31 @@ impl Oracle {
             ) => self.socket_call(index, *socket, call, result, trace),
             _ => {}
         }
+    }
+
+    /// Whether the connection between these ports is for certain in a state from SYN-SENT on. TIME-WAIT does not count: what may be reopened
+    /// by the peer, stacks let the user reopen too.
+    fn exists(&self, port: u16, remote_port: u16, family: Family) -> bool {
+        let same = |t: &Tuple| t.local.port() == port && t.remote.port() == remote_port && (family == Family::V4) == t.local.is_ipv4();
+        let lasts = |h: &Hypothesis| !h.may_have_given_up(self.now, &self.profile);
+        let alive = |h: &Hypothesis| !matches!(h.conn.state(false), State::Closed | State::TimeWait) && lasts(h);
+        let opening = self.connecting.iter().any(|c| (c.0, c.1, c.2) == (port, remote_port, family));
+        opening || self.connections.values().any(|c| same(&c.tuple) && c.unjudged.is_none() && c.hypotheses.iter().all(alive))
+    }
+
+    fn wrong_open(&mut self, rule: RuleId, event: usize, trace: &Trace, allowed: &str) {
+        self.findings.push(Finding {
+            rule,
+            class: Class::Violates,
+            state: State::Closed,
+            tuple: None,
+            event,
+            cause: None,
+            at: trace.events[event].at,
+            kind: "open",
+            seen: crate::oracle::explain::seen(&trace.events[event], None),
+            allowed: vec![allowed.to_owned()],
+        });
     }
 
     fn socket_call(&mut self, index: usize, socket: SocketId, call: &Call, result: &CallResult, trace: &Trace) {
@@ -308,7 +344,7 @@ impl Oracle {
             CallResult::Socket(socket) => (*socket, None),
             CallResult::Error(CallError::WouldBlock) => {
                 let certain = |c: &&Connection| {
-                    let ready = |h: &crate::oracle::hypothesis::Hypothesis| {
+                    let ready = |h: &Hypothesis| {
                         h.user.established && h.user.ended.is_none() && h.conn.tcb().is_some_and(|t| t.state == State::Established)
                     };
                     c.unjudged.is_none() && c.hypotheses.iter().all(ready)

@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
 use crate::profile::{Profile, SECOND};
-use crate::relation::{Habits, ResetForm, Signal};
+use crate::relation::{Habits, ResetForm, Signal, TimestampsSeen};
 use crate::rules;
 use crate::seq::Seq;
 use crate::state::State;
@@ -17,6 +17,8 @@ pub(crate) struct Hypothesis {
     pub(crate) habits: Habits,
     /// What must still be sent.
     pub(crate) dues: Dues,
+    /// Where a segment that filled a gap ended: the text behind it was held.
+    pub(crate) filled_to: Option<Seq>,
     /// Bare ACKs that arrivals have earned and that were not sent yet.
     pub(crate) credits: u8,
     /// The last arrival's deadline for using them.
@@ -164,6 +166,12 @@ pub(crate) struct User {
     pub(crate) ended: Option<Ended>,
     /// Urgent octets were written.
     pub(crate) urgent: bool,
+    /// The stack's SYN offered timestamps.
+    pub(crate) offers_timestamps: bool,
+    /// The timestamps that the peer has shown, where the connection uses them.
+    pub(crate) seen: Option<TimestampsSeen>,
+    /// The ISN must be at or above this: SND.NXT of the connection in TIME-WAIT that a SYN reopened (RFC 9293 MAY-2).
+    pub(crate) least_iss: Option<Seq>,
     /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).
     pub(crate) ecn: bool,
     /// Keep-alives were switched on.
@@ -227,6 +235,7 @@ impl Hypothesis {
             conn: Conn::Absent,
             habits: Habits::default(),
             dues: Dues::default(),
+            filled_to: None,
             credits: 0,
             credits_until: 0,
             may_update: false,
@@ -292,12 +301,7 @@ impl Hypothesis {
     /// Everything owed with its deadline, whether by an arrival or of its own accord.
     pub(crate) fn owed(&self, profile: &Profile) -> impl Iterator<Item = Due> {
         let resets = self.dues.resets.iter().map(|(_, d)| *d);
-        resets
-            .chain(self.dues.syn)
-            .chain(self.dues.ack_now)
-            .chain(self.dues.ack)
-            .chain(self.own_accord(profile))
-            .filter(|d| !d.optional)
+        resets.chain(self.dues.syn).chain(self.dues.ack_now).chain(self.dues.ack).chain(self.own_accord(profile)).filter(|d| !d.optional)
     }
 
     /// The earliest deadline.

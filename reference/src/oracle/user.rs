@@ -7,7 +7,7 @@ use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue};
 use crate::relation::{ResetForm, Signal};
 use crate::rules;
 use crate::state::State;
-use crate::tcb::Conn;
+use crate::tcb::{Conn, Tcb};
 
 impl Hypothesis {
     /// Active OPEN: a SYN is owed.
@@ -54,12 +54,11 @@ impl Hypothesis {
             Conn::Open(tcb) => {
                 if orphan
                     && unread
+                    && at.profile.grants(rules::HALF_DUPLEX)
                     && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait)
                 {
                     // MAY-1, SHLD-3: unread text is lost, which an RST tells the peer. A stack that keeps it for a reader has lost nothing.
-                    let mut reset = self.clone().aborting(rules::HALF_DUPLEX_RST, at);
-                    reset.user.ended = Some(Ended::Normally);
-                    out.push(reset);
+                    self.clone().aborting(rules::HALF_DUPLEX_RST, Ended::Normally, at, out);
                     if at.profile.half_duplex_close {
                         self.departs = self.departs.or(Some((rules::HALF_DUPLEX_RST, at.event)));
                     }
@@ -115,7 +114,7 @@ impl Hypothesis {
                 out.push(self.gone_with_a_reset(Ended::Aborted, rules::ABORT_LATE, at));
             }
             State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => {
-                out.push(self.aborting(rules::ABORT_OPEN, at));
+                self.aborting(rules::ABORT_OPEN, Ended::Aborted, at, out);
             }
         }
     }
@@ -144,25 +143,38 @@ impl Hypothesis {
     /// The listener was closed: what has not been accepted may be reset (3.10.4 says nothing of it), or lives on.
     pub(crate) fn listener_gone(self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         if self.conn.tcb().is_some() {
-            let mut reset = self.clone().aborting(rules::CLOSE_LISTEN, at);
-            for (_, due) in &mut reset.dues.resets {
+            let from = out.len();
+            self.clone().aborting(rules::CLOSE_LISTEN, Ended::Aborted, at, out);
+            for (_, due) in out[from..].iter_mut().flat_map(|h| &mut h.dues.resets) {
                 due.optional |= due.rule == rules::CLOSE_LISTEN;
             }
-            out.push(reset);
         }
         out.push(self);
     }
 
-    fn aborting(mut self, rule: RuleId, at: &At<'_>) -> Hypothesis {
+    /// A reset is owed and the connection gone, or in TIME-WAIT: 3.10.5 deletes the TCB, and 3.5.2 says that "the side of a connection issuing
+    /// a reset should enter the TIME-WAIT state".
+    fn aborting(mut self, rule: RuleId, how: Ended, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         self.note(rule, at);
         let due = self.due(rule, at);
-        let Some(tcb) = self.conn.tcb() else { return self.gone(Ended::Aborted) };
+        let Some(tcb) = self.conn.tcb() else {
+            out.push(self.gone(how));
+            return;
+        };
         // A stack that went back after a time-out shows a lower SND.NXT.
         let low = if self.clocks.timeouts > 0 || self.clocks.resend_below.is_some() { tcb.snd_una } else { tcb.snd_nxt };
         let reset = ResetDue::Abort { low, high: tcb.snd_nxt, ack: Some(tcb.rcv_nxt) };
-        let mut gone = self.gone(Ended::Aborted);
+        let lingers = at.profile.grants(rules::RESET_SENDER_LINGERS) && tcb.state != State::SynReceived;
+        let lingering = Conn::Open(Tcb { state: State::TimeWait, snd_una: tcb.snd_nxt, ..tcb.clone() });
+        let mut gone = self.gone(how);
         gone.dues.resets.push((reset, due));
-        gone
+        if lingers {
+            let mut lingering = Hypothesis { conn: lingering, ..gone.clone() };
+            lingering.clocks.time_wait = (at.now, at.now);
+            out.extend([gone, lingering]);
+        } else {
+            out.push(gone);
+        }
     }
 
     fn note(&mut self, rule: RuleId, at: &At<'_>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
 use crate::catalogue::RuleId;
 use crate::profile::SECOND;
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
 use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
@@ -36,6 +36,10 @@ pub struct Endpoint {
     pub(crate) timers: Timers,
     pub(crate) nodelay: bool,
     pub(crate) user_timeout: Option<Micros>,
+    /// The connection uses timestamps, and what the peer has shown of them.
+    pub(crate) seen: Option<TimestampsSeen>,
+    /// The clock at the last event.
+    pub(crate) now: Micros,
     /// Segments to send, each with a delay.
     pub(crate) outbox: Vec<(Micros, Segment)>,
     pub(crate) mutant: Option<&'static Mutant>,
@@ -82,6 +86,8 @@ impl Endpoint {
             timers: Timers { rto: SECOND, ssthresh: u32::MAX, ..Timers::default() },
             nodelay: false,
             user_timeout: None,
+            seen: None,
+            now: 0,
             outbox: Vec::new(),
             mutant: None,
         }
@@ -89,7 +95,7 @@ impl Endpoint {
 
     /// Active OPEN (RFC 9293 section 3.10.1): `<SEQ=ISS><CTL=SYN>`.
     pub(crate) fn open(&mut self, iss: Seq, now: Micros, policy: &Policy, mutant: Option<&'static Mutant>) {
-        self.mutant = mutant;
+        (self.mutant, self.now) = (mutant, now);
         let syn_sent = SynSent { iss, snd_nxt: iss + 1, rcv_wnd: policy.buffer.min(65_535), offered_scale: policy.window_scale };
         self.conn = Conn::SynSent(syn_sent);
         self.unacked_at = iss + 1;
@@ -111,12 +117,20 @@ impl Endpoint {
         mutant: Option<&'static Mutant>,
     ) -> Option<Endpoint> {
         self.mutant = mutant;
+        let iss = match self.conn.tcb() {
+            Some(t) if t.state == State::TimeWait && self.mutated(Fault::StaleIsn, rules::REOPENED) => t.iss,
+            // MAY-2: larger than the largest number of the connection before.
+            Some(t) if t.state == State::TimeWait && iss.le(t.snd_nxt) => t.snd_nxt + 1,
+            _ => iss,
+        };
         let env = Env {
             listening,
             reader: if self.orphan { Reader::Nobody } else { Reader::User },
             default_mss: if self.tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 },
             fresh: Fresh { iss, window: policy.buffer.min(65_535), scale: policy.window_scale },
             habits: policy.habits(),
+            seen: self.seen,
+            denied: None,
         };
         let mut outcomes = Vec::new();
         arrive(&self.conn, segment, &env, &mut outcomes);
@@ -130,9 +144,20 @@ impl Endpoint {
         // What an earlier incarnation left (its user, buffers, timers) is none of a new one's.
         let begins = reopened || (self.conn == Conn::Absent && outcome.next != Conn::Absent);
         let retired = begins.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
-        self.mutant = mutant;
+        (self.mutant, self.now) = (mutant, now);
+        self.take_timestamps(segment, policy, begins);
         self.apply(outcome, segment, now, policy);
         retired
+    }
+
+    /// TS.Recent (RFC 7323 section 4.3).
+    fn take_timestamps(&mut self, segment: &Segment, policy: &Policy, begins: bool) {
+        let rcv_nxt = self.conn.tcb().map(|t| t.rcv_nxt);
+        match (&mut self.seen, rcv_nxt) {
+            (Some(seen), Some(rcv_nxt)) if !begins => seen.take(segment, rcv_nxt),
+            (seen, _) if segment.is_syn() && policy.timestamps => *seen = segment.timestamps().map(|(val, _)| TimestampsSeen::first(val)),
+            _ => {}
+        }
     }
 
     fn apply(&mut self, outcome: Outcome, segment: &Segment, now: Micros, policy: &Policy) {
@@ -151,6 +176,14 @@ impl Endpoint {
         }
         self.note_state(&before, outcome.signal, outcome.time_wait, now, policy);
         self.make_room(policy);
+        if let Conn::Open(tcb) = &self.conn
+            && tcb.rcv_nxt.gt(segment.end())
+            && segment.end().gt(before.tcb().map_or(tcb.rcv_nxt, |t| t.rcv_nxt))
+            && self.mutated(Fault::AcksInBetween, rules::ALL_BEFORE_ACK)
+        {
+            let first = Segment { ack: segment.end(), ..self.ordinary(tcb, tcb.snd_nxt, &[], false) };
+            self.put(rules::ALL_BEFORE_ACK, first);
+        }
         self.answer(outcome.answer, outcome.rule, segment, now, policy);
         self.output(now, policy);
     }
@@ -255,7 +288,7 @@ impl Endpoint {
                 self.established_at = Some(now);
             }
             if tcb.state == State::TimeWait {
-                let restarts = matches!(time_wait, TimeWaitTimer::Starts | TimeWaitTimer::MayRestart);
+                let restarts = time_wait == TimeWaitTimer::Starts || time_wait == TimeWaitTimer::MayRestart && policy.restarts_time_wait;
                 if restarts || self.timers.time_wait.is_none() {
                     let lasts = self.mutant.map_or(policy.time_wait, |m| m.spoil_time_wait(policy.time_wait));
                     self.timers.time_wait = (lasts != Micros::MAX).then_some(now + lasts);
@@ -427,16 +460,21 @@ impl Endpoint {
     }
 
     /// ABORT (RFC 9293 section 3.10.5).
-    pub(crate) fn abort(&mut self, _now: Micros, _policy: &Policy) -> CallResult {
+    pub(crate) fn abort(&mut self, now: Micros, policy: &Policy) -> CallResult {
         if self.mutated(Fault::StaysPut, rules::abort(self.conn.state(false))) {
             return CallResult::Done;
         }
         if let Conn::Open(tcb) = &self.conn {
+            let tcb_state = tcb.state;
             let resets =
-                matches!(tcb.state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait);
+                matches!(tcb_state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait);
             if resets {
                 let rst = Segment::rst(tcb.snd_nxt);
                 self.put(rules::ABORT_OPEN, rst);
+                if policy.lingers_after_reset && tcb_state != State::SynReceived {
+                    self.linger(now, policy);
+                    return CallResult::Done;
+                }
             }
         }
         if self.conn != Conn::Absent {
@@ -446,6 +484,17 @@ impl Endpoint {
         self.orphan = true;
         self.stop();
         CallResult::Done
+    }
+
+    /// TIME-WAIT for the side that has sent a reset (RFC 9293 section 3.5.2).
+    fn linger(&mut self, now: Micros, policy: &Policy) {
+        self.ended = Some(CallError::Closed);
+        self.orphan = true;
+        self.stop();
+        if let Conn::Open(tcb) = &mut self.conn {
+            (tcb.state, tcb.snd_una) = (State::TimeWait, tcb.snd_nxt);
+            self.timers.time_wait = Some(now + policy.time_wait);
+        }
     }
 
     pub(crate) fn set(&mut self, option: SetOption) {
@@ -478,10 +527,11 @@ impl Endpoint {
         // The IPv6 header is 20 octets longer (RFC 6691 section 2).
         let mss = if self.tuple.local.is_ipv4() { policy.mss } else { policy.mss - 20 };
         let segment = segment.with_window(u16::try_from(policy.buffer.min(65_535)).unwrap_or(u16::MAX)).with_option(TcpOption::Mss(mss));
-        match scale {
+        let segment = match scale {
             Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),
             None => segment,
-        }
+        };
+        if segment.is_ack() || !policy.timestamps { segment } else { self.with_timestamps(segment) }
     }
 }
 

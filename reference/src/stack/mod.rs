@@ -11,6 +11,7 @@ mod policy;
 use std::collections::BTreeMap;
 
 use crate::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
+use crate::catalogue::RuleId;
 use crate::relation::{ResetForm, not_unicast};
 use crate::rules;
 use crate::segment::{Segment, Tuple};
@@ -111,7 +112,7 @@ impl Stack {
     /// SEGMENT ARRIVES.
     pub fn arrive(&mut self, tuple: Tuple, segment: &Segment) {
         if let Some(rule) = not_unicast(&tuple, segment) {
-            if self.mutant.is_some_and(|m| m.does(Fault::ResetAnyway, rule)) {
+            if self.mutated(Fault::ResetAnyway, rule) {
                 let segment = ResetForm::answering(segment).segment();
                 self.departures.push(Departure { at: self.now, tuple, segment });
             }
@@ -199,11 +200,19 @@ impl Stack {
         }
     }
 
+    /// Whether a mutant does this where this rule decides.
+    fn mutated(&self, fault: Fault, rule: RuleId) -> bool {
+        self.mutant.is_some_and(|m| m.does(fault, rule))
+    }
+
     fn listen(&mut self, port: u16, family: Family, backlog: u16) -> CallResult {
         let taken =
             self.sockets.iter().any(|s| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if *p == port && *f == family));
         if taken {
             return CallResult::Error(CallError::AddressInUse);
+        }
+        if self.mutated(Fault::Fails, rules::OPEN_PASSIVE) {
+            return CallResult::Error(CallError::NoBuffer);
         }
         self.sockets.push(Socket::Listener { port, family, backlog, open: true, options: Vec::new() });
         CallResult::Socket(self.last_socket())
@@ -211,6 +220,9 @@ impl Stack {
 
     fn connect(&mut self, tuple: Tuple) -> CallResult {
         if self.endpoints.get(&key(&tuple)).is_some_and(|e| e.conn != Conn::Absent) {
+            if self.mutated(Fault::Succeeds, rules::OPEN_AGAIN) {
+                return CallResult::Socket(self.last_socket());
+            }
             return CallResult::Error(CallError::AddressInUse);
         }
         self.sockets.push(Socket::Connection { tuple, gone: None });
@@ -306,7 +318,7 @@ impl Stack {
             Some(Socket::Connection { tuple, gone: None }) => {
                 let tuple = *tuple;
                 let Some(mut endpoint) = self.endpoints.remove(&key(&tuple)) else { return otherwise };
-                endpoint.mutant = self.mutant;
+                (endpoint.mutant, endpoint.now) = (self.mutant, now);
                 let result = act(&mut endpoint, now, &self.policy);
                 self.settle(tuple, endpoint);
                 result

@@ -76,8 +76,14 @@ pub enum Fault {
     ResetIsEof,
     /// The peer's FIN is reported to the user as a reset.
     EofIsReset,
-    /// The ISN of a connection that begins is this far from the one that the clock gives.
-    IsnOff(i32),
+    /// A call that has to fail succeeds.
+    Succeeds,
+    /// A call that has to succeed fails.
+    Fails,
+    /// The segment that fills a gap is acknowledged before the text that was held behind it.
+    AcksInBetween,
+    /// A connection that a SYN reopens has the ISN of the one before.
+    StaleIsn,
 }
 
 impl Mutant {
@@ -229,7 +235,7 @@ macro_rules! at {
 
 mutants! {
     // 3.10.7.1, CLOSED.
-    "closed-answers-rst": Fault::ResetAnyway, at [rules::CLOSED_RST], breaks [rules::CLOSED_RST, rules::RST_NO_REPLY];
+    "closed-answers-rst": Fault::ResetAnyway, at [rules::CLOSED_RST], breaks [rules::CLOSED_RST];
     "closed-silent-to-syn": Fault::NoReply, at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
     "closed-rst-ack-off-by-one": Fault::AckOff(-1), at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
     "closed-rst-seq-not-zero": Fault::SeqOff(1), at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
@@ -239,7 +245,7 @@ mutants! {
     "closed-rst-doubled": Fault::Doubled, at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
     "closed-rst-late": Fault::Late(700_000), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
     // 3.10.7.2, LISTEN.
-    "listen-answers-rst": Fault::ResetAnyway, at [rules::LISTEN_RST], breaks [rules::LISTEN_RST, rules::RST_NO_REPLY];
+    "listen-answers-rst": Fault::ResetAnyway, at [rules::LISTEN_RST], breaks [rules::LISTEN_RST];
     "listen-silent-to-ack": Fault::NoReply, at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK];
     "listen-rst-seq-off": Fault::SeqOff(1), at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK];
     "listen-silent-to-syn": Fault::NoReply, at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
@@ -402,6 +408,14 @@ mutants! {
     "broadcast-syn-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_TO], breaks [rules::NOT_UNICAST_TO];
     "syn-from-broadcast-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_FROM], breaks [rules::NOT_UNICAST_FROM];
     "segment-from-broadcast-answered": Fault::ResetAnyway, at [rules::NOT_UNICAST_ANY], breaks [rules::NOT_UNICAST_ANY];
+    // A SYN in TIME-WAIT.
+    "time-wait-silent-to-syn-ack": Fault::NoReply, at [at!("TIME-WAIT/syn")], breaks [at!("TIME-WAIT/syn")];
+    "reopens-with-the-old-isn": Fault::StaleIsn, at [rules::REOPENED], breaks [rules::REOPENED];
+    "reopening-syn-ack-off": Fault::AckOff(1), at [rules::TIME_WAIT_FIRST_TIMESTAMP], breaks [rules::TIME_WAIT_FIRST_TIMESTAMP];
+    "time-wait-refuses-newer-timestamp": Fault::Departs, at [rules::TIME_WAIT_NEWER_TIMESTAMP], with Policy::with_timestamps, breaks [rules::TIME_WAIT_NEWER_TIMESTAMP];
+    "time-wait-refuses-equal-timestamp": Fault::Departs, at [rules::TIME_WAIT_EQUAL_TIMESTAMP], with Policy::with_timestamps, breaks [rules::TIME_WAIT_EQUAL_TIMESTAMP];
+    "time-wait-refuses-missing-timestamp": Fault::Departs, at [rules::TIME_WAIT_WITHOUT_TIMESTAMP], with Policy::with_timestamps, breaks [rules::TIME_WAIT_WITHOUT_TIMESTAMP];
+    "time-wait-takes-older-timestamp": Fault::Departs, at [rules::TIME_WAIT_SYN_DROPPED], with Policy::with_timestamps, breaks [rules::TIME_WAIT_SYN_DROPPED];
     // RFC 5961 section 5, in stacks that have it.
     "syn-received-resets-for-ancient-ack": Fault::ResetInstead, at [at!("SYN-RECEIVED/ack-5961-range")], with Policy::with_ack_range, breaks [at!("SYN-RECEIVED/ack-5961-range"), rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
     "established-resets-for-ancient-ack": Fault::ResetInstead, at [at!("ESTABLISHED/ack-5961-range")], with Policy::with_ack_range, breaks [at!("ESTABLISHED/ack-5961-range")];
@@ -411,6 +425,14 @@ mutants! {
     "closing-resets-for-ancient-ack": Fault::ResetInstead, at [at!("CLOSING/ack-5961-range")], with Policy::with_ack_range, breaks [at!("CLOSING/ack-5961-range")];
     "last-ack-resets-for-ancient-ack": Fault::ResetInstead, at [at!("LAST-ACK/ack-5961-range")], with Policy::with_ack_range, breaks [at!("LAST-ACK/ack-5961-range")];
     "time-wait-resets-for-ancient-ack": Fault::ResetInstead, at [at!("TIME-WAIT/ack-5961-range")], with Policy::with_ack_range, breaks [at!("TIME-WAIT/ack-5961-range")];
+    "syn-received-challenge-ack-off": Fault::AckOff(1), at [at!("SYN-RECEIVED/ack-5961-range")], with Policy::with_ack_range, breaks [at!("SYN-RECEIVED/ack-5961-range")];
+    // Numbers in an ACK of text.
+    "established-out-of-order-ack-off": Fault::AckOff(1), at [at!("ESTABLISHED/text-in-window-ooo")], breaks [at!("ESTABLISHED/text-in-window-ooo")];
+    "fin-wait-1-out-of-order-ack-off": Fault::AckOff(1), at [at!("FIN-WAIT-1/text-in-window-ooo")], breaks [at!("FIN-WAIT-1/text-in-window-ooo")];
+    "fin-wait-2-out-of-order-ack-off": Fault::AckOff(1), at [at!("FIN-WAIT-2/text-in-window-ooo")], breaks [at!("FIN-WAIT-2/text-in-window-ooo")];
+    "fin-wait-1-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("FIN-WAIT-1/text")], breaks [at!("FIN-WAIT-1/text"), rules::ACK_ALWAYS];
+    "fin-wait-2-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("FIN-WAIT-2/text")], breaks [at!("FIN-WAIT-2/text"), rules::ACK_ALWAYS];
+    "text-without-ack-bit": Fault::LacksFlags(Flags::ACK), at [rules::SEND], breaks [rules::ACK_ALWAYS];
     // The user's calls.
     "closed-listener-listens-on": Fault::StaysPut, at [rules::CLOSE_LISTEN], breaks [rules::CLOSE_LISTEN];
     "close-in-syn-sent-ignored": Fault::StaysPut, at [rules::CLOSE_SYN_SENT], breaks [rules::CLOSE_SYN_SENT];
@@ -424,6 +446,10 @@ mutants! {
     "abort-in-closing-ignored": Fault::StaysPut, at [rules::ABORT_LATE], breaks [rules::ABORT_LATE];
     "reset-reported-as-end-of-stream": Fault::ResetIsEof, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
     "end-of-stream-reported-as-reset": Fault::EofIsReset, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
+    "listen-fails": Fault::Fails, at [rules::OPEN_PASSIVE], breaks [rules::OPEN_PASSIVE];
+    "second-open-succeeds": Fault::Succeeds, at [rules::OPEN_AGAIN], breaks [rules::OPEN_AGAIN];
+    "window-update-seq-off": Fault::SeqOff(1), at [rules::RECEIVE], breaks [rules::SYNC_UNACCEPTABLE];
+    "filled-gap-acknowledged-piecemeal": Fault::AcksInBetween, at [rules::ALL_BEFORE_ACK], breaks [rules::ALL_BEFORE_ACK];
     // What a SHOULD asks for.
     "unread-text-lost-without-rst": Fault::Departs, at [rules::HALF_DUPLEX_RST], breaks [rules::HALF_DUPLEX_RST];
     "every-second-segment-not-acknowledged": Fault::Departs, at [rules::EVERY_SECOND], breaks [rules::EVERY_SECOND];

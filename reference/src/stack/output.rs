@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::RuleId;
 use crate::profile::SECOND;
 use crate::rules;
-use crate::segment::{Flags, Segment};
+use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::endpoint::Endpoint;
@@ -21,7 +21,7 @@ impl Endpoint {
 
     /// Fires what is due at `now`.
     pub(crate) fn timers(&mut self, now: Micros, policy: &Policy, mutant: Option<&'static Mutant>) {
-        self.mutant = mutant;
+        (self.mutant, self.now) = (mutant, now);
         if self.timers.time_wait.is_some_and(|t| t <= now) {
             self.timers.time_wait = None;
             self.timed_wait_is_over();
@@ -84,7 +84,7 @@ impl Endpoint {
             Conn::Open(t) => {
                 let from = t.snd_una.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
                 let sent = t.fin_sent.unwrap_or(t.snd_nxt).since(t.snd_una) as usize;
-                let n = sent.min(usize::from(t.believed_mss())).min(self.unacked.len().saturating_sub(from));
+                let n = sent.min(self.room(t)).min(self.unacked.len().saturating_sub(from));
                 let text = self.unacked[from..from + n].to_vec();
                 let fin = t.fin_sent.is_some_and(|fin| fin == t.snd_una + u32::try_from(n).unwrap_or(0));
                 let segment = self.ordinary(t, t.snd_una, &text, fin);
@@ -129,7 +129,7 @@ impl Endpoint {
             let cwnd = if self.timers.cwnd == 0 { 10 * u32::from(t.believed_mss()) } else { self.timers.cwnd };
             let usable = t.snd_wnd.saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
-            let n = queued.min(room).min(usize::from(t.believed_mss()));
+            let n = queued.min(room).min(self.room(t));
             let last = n == queued;
             let fin = last && self.closing && (room > n || t.snd_wnd > 0 || queued == 0);
             if n == 0 && !fin {
@@ -139,7 +139,7 @@ impl Endpoint {
                 return;
             }
             // Nagle, and sender SWS avoidance: a short segment waits while something is in flight, unless it is all and the user wants it.
-            let short = n < usize::from(t.believed_mss()) && !fin && probe == 0;
+            let short = n < self.room(t) && !fin && probe == 0;
             let held_back = short && flight > 0 && (!last || (policy.nagle && !self.nodelay));
             if held_back {
                 return;
@@ -211,6 +211,19 @@ impl Endpoint {
         self.timers.full_unacked = 0;
     }
 
+    /// The same with TSval, a millisecond clock, and TSecr (RFC 7323 section 3.2).
+    pub(crate) fn with_timestamps(&self, segment: Segment) -> Segment {
+        let val = u32::try_from((self.now / 1000) & u64::from(u32::MAX)).unwrap_or(0);
+        let ecr = self.seen.filter(|_| segment.is_ack()).map_or(0, |seen| seen.recent);
+        segment.with_option(TcpOption::Nop).with_option(TcpOption::Nop).with_option(TcpOption::Timestamps { val, ecr })
+    }
+
+    /// The most octets of text in a segment beside the options.
+    fn room(&self, tcb: &Tcb) -> usize {
+        let options = if self.seen.is_some() { 12 } else { 0 };
+        usize::from(tcb.believed_mss()).saturating_sub(options).max(1)
+    }
+
     pub(crate) fn arm_retransmit(&mut self, now: Micros) {
         let rto = self.mutant.map_or(self.timers.rto, |m| m.spoil_rto(self.timers.rto, &self.conn));
         self.timers.retransmit = (rto != Micros::MAX).then_some(now + rto);
@@ -218,6 +231,7 @@ impl Endpoint {
 
     /// Sends a segment on account of `rule`; a mutant may spoil it.
     pub(crate) fn put(&mut self, rule: RuleId, segment: Segment) {
+        let segment = if self.seen.is_some() && !segment.is_rst() { self.with_timestamps(segment) } else { segment };
         match self.mutant {
             Some(m) => m.spoil_segment(rule, segment, &mut self.outbox),
             None => self.outbox.push((0, segment)),

@@ -27,6 +27,12 @@ pub struct Policy {
     pub window_scale: Option<u8>,
     /// MSS offered, octets.
     pub mss: u16,
+    /// Timestamps are offered and taken up (RFC 7323; without PAWS).
+    pub timestamps: bool,
+    /// Whoever resets a connection keeps it in TIME-WAIT (RFC 9293 section 3.5.2).
+    pub lingers_after_reset: bool,
+    /// A retransmitted FIN starts 2MSL again.
+    pub restarts_time_wait: bool,
     /// Where several permitted outcomes remain, the one at this place is taken, counted round.
     pub variant: usize,
 }
@@ -44,6 +50,9 @@ impl Default for Policy {
             buffer: 65_535,
             window_scale: None,
             mss: 1460,
+            timestamps: false,
+            lingers_after_reset: false,
+            restarts_time_wait: true,
             variant: 0,
         }
     }
@@ -54,6 +63,12 @@ impl Policy {
     #[must_use]
     pub fn with_ack_range() -> Policy {
         Policy { checks_ack_range: true, ..Policy::default() }
+    }
+
+    /// Timestamps.
+    #[must_use]
+    pub fn with_timestamps() -> Policy {
+        Policy { timestamps: true, ..Policy::default() }
     }
 
     /// Out-of-order text is dropped.
@@ -70,6 +85,10 @@ impl Policy {
             ("default", base.clone()),
             ("RFC 793 resets", Policy { challenges_rst: false, challenges_syn: false, ..base.clone() }),
             ("RFC 5961 ACK range", Policy::with_ack_range()),
+            ("RFC 5961 ACK range with a hard-coded window", Policy { variant: 1, ..Policy::with_ack_range() }),
+            ("timestamps", Policy::with_timestamps()),
+            ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
+            ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
             ("drops out-of-order text", Policy::without_reassembly()),
             ("acknowledges at once", Policy { ack_delay: 0, ..base.clone() }),
             ("delays ACKs by 450 ms", Policy { ack_delay: 450 * MILLISECOND, ..base.clone() }),

@@ -30,8 +30,10 @@ fn the_range_of_the_ack() {
     check(
         &known(Habit::ChecksAckRange, true),
         &[
-            case(". 0 ack -1001", &["ack!"], &["- departs"]),
-            case(". 0(10) ack -1001", &["ack!"], &["- departs"]),
+            case(". 0 ack -65536", &["ack!"], &["- departs"]),
+            case(". 0(10) ack -65536", &["ack!"], &["- departs"]),
+            // "Implementations can also chose to hard code the MAX.SND.WND value to the maximum permissible window size, i.e., 65535".
+            case(". 0(10) ack -1001", &["ack!", "ack~ rcv 10"], &[]),
             case(". 0(10) ack -1000", &["ack~ rcv 10"], &[]),
         ],
     );

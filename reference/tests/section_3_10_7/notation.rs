@@ -160,6 +160,8 @@ pub(crate) fn segment(text: &str, b: Bases) -> Segment {
 pub(crate) fn ways(setup: &Setup, text: &str, b: Bases) -> Vec<String> {
     let env = Env {
         listening: setup.listening,
+        seen: None,
+        denied: None,
         reader: Reader::User,
         default_mss: 536,
         fresh: Fresh { iss: Seq(b.snd), window: setup.window, scale: None },

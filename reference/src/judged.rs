@@ -1,0 +1,141 @@
+//! How each rule of the catalogue is judged: by its own id, as a permission, under the ids of rules that say the same, or not, and why not.
+
+use crate::catalogue::RuleId;
+use crate::rules::{
+    ACK_5961_RANGE, ACK_FUTURE, ACK_NOT_FIN, ACK_OOO_AT_ONCE, ACK_RANGE_CHECKED, ALL_BEFORE_ACK, CLOSE_SYN_RECEIVED, CLOSED_ACK,
+    CLOSED_NO_ACK, CLOSED_RST, DELAYED_ACK, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family, HALF_DUPLEX_RST, LISTEN_ACK,
+    LISTEN_OTHER, LISTEN_RST, PERMISSIONS, QUEUE_OOO, RST_EXACT, RST_IN_WINDOW, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES, SYN,
+    SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE,
+    SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK,
+    SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED,
+    TIME_WAIT_WITHOUT_TIMESTAMP,
+};
+use crate::state::State;
+
+/// How a rule is judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Judged {
+    /// Findings name it.
+    Named,
+    /// It permits something. The oracle grants it; nothing can break it.
+    Permission,
+    /// It says what these rules say, and findings name them.
+    As(Vec<RuleId>),
+    /// It is not judged: why.
+    Not(&'static str),
+}
+
+/// How this rule is judged; `None` for one that no part of the oracle knows yet.
+#[must_use]
+pub fn judged(rule: RuleId) -> Option<Judged> {
+    if SINGLES.contains(&rule) || FAMILIES.iter().any(|f| f.all().any(|id| id == rule)) {
+        return Some(Judged::Named);
+    }
+    if PERMISSIONS.contains(&rule) {
+        return Some(Judged::Permission);
+    }
+    if let Some(restated) = RESTATED.iter().find(|r| r.id == rule.0) {
+        return Some(Judged::As(restated.families.iter().flat_map(Family::all).chain(restated.rules.iter().copied()).collect()));
+    }
+    let compartments = rule.0.ends_with("security-mismatch");
+    let why = NOT_JUDGED.iter().find(|(id, _)| *id == rule.0).map(|(_, why)| *why);
+    why.or(compartments.then_some("no target has security compartments, which the third step compares")).map(Judged::Not)
+}
+
+/// A rule that says in other words what rules say that findings name.
+struct Restated {
+    id: &'static str,
+    families: &'static [Family],
+    rules: &'static [RuleId],
+}
+
+macro_rules! restated {
+    ($($id:literal = [$($family:expr),*] [$($rule:expr),*];)*) => {
+        const RESTATED: &[Restated] = &[$(Restated { id: $id, families: &[$($family),*], rules: &[$($rule),*] }),*];
+    };
+}
+
+restated! {
+    "RFC9293:MUST-10" = [] [SYN_SENT_SYN_ONLY, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS];
+    "RFC9293:MUST-11" = [] [RST_EXACT.at(State::SynReceived), SYN_RECEIVED_SYN_PASSIVE, SYN_RECEIVED_SYN_ACTIVE];
+    "RFC9293:MUST-58" = [] [ALL_BEFORE_ACK];
+    "RFC9293:SHLD-4" = [] [TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_WITHOUT_TIMESTAMP, TIME_WAIT_SYN_DROPPED];
+    // An ACK at once is right too: what binds is the bound of the delay.
+    "RFC9293:SHLD-18" = [] [DELAYED_ACK];
+    "RFC9293:MAY-13" = [TEXT_OOO] [ACK_OOO_AT_ONCE];
+    "RFC9293:3.10.7.3/SYN-SENT/ack-acceptable-range" = [] [SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_SYN_ACK];
+    "RFC9293:3.10.7.3/SYN-SENT/rst-seq-check" = [] [SYN_SENT_RST_ACK_OK];
+    "RFC9293:3.5/synsent-rst-listen" = [] [SYN_SENT_RST_ACK_OK];
+    // The four rows of Table 6.
+    "RFC9293:3.10.7.4/ANY/seq-len0-wnd0" = [SEQ_UNACCEPTABLE] [];
+    "RFC9293:3.10.7.4/ANY/seq-len0-wndpos" = [SEQ_UNACCEPTABLE] [];
+    "RFC9293:3.10.7.4/ANY/seq-lenpos-wnd0" = [SEQ_UNACCEPTABLE] [];
+    "RFC9293:3.10.7.4/ANY/seq-lenpos-wndpos" = [SEQ_UNACCEPTABLE] [];
+    "RFC9293:3.10.7.4/ANY/out-of-order" = [] [QUEUE_OOO];
+    "RFC9293:3.10.7.4/TIME-WAIT/seq-syn-ts" = [] [TIME_WAIT_NEWER_TIMESTAMP];
+    "RFC9293:3.10.7.4/CLOSED-LISTEN-SYN-SENT/fin" = [] [CLOSED_ACK, CLOSED_NO_ACK, LISTEN_ACK, LISTEN_OTHER, SYN_SENT_NO_SYN_NO_RST];
+    "RFC9293:3.10.7.4/errata-8804" = [] [CLOSED_ACK, CLOSED_NO_ACK, LISTEN_ACK, LISTEN_OTHER, SYN_SENT_NO_SYN_NO_RST];
+    "RFC9293:3.10.7.4/errata-8805" = [] [FIN_ACKS_OURS, FIN_NOT_ACKS_OURS];
+    "RFC9293:3.3.2/errata-8710" = [] [SYN_RECEIVED_SYN_PASSIVE];
+    // Every comparison of numbers; vectors whose numbers wrap go with it.
+    "RFC9293:3.4/modulo-arithmetic" = [SEQ_UNACCEPTABLE, TEXT, ACK_FUTURE] [];
+    "RFC9293:3.5.2/rst-seq-from-ack" = [] [CLOSED_ACK, CLOSED_NO_ACK, LISTEN_ACK, SYN_SENT_ACK_UNACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "RFC9293:3.5.2/rst-no-reply-to-rst" = [SEQ_UNACCEPTABLE_RST] [CLOSED_RST, LISTEN_RST, SYN_SENT_ACK_UNACCEPTABLE_RST];
+    "RFC9293:3.5.3/rst-validation" = [RST_EXACT, RST_IN_WINDOW, SEQ_UNACCEPTABLE_RST] [];
+    "RFC9293:3.5.1/half-open" = [SYN, RST_EXACT] [SYN_SENT_ACK_UNACCEPTABLE];
+    "RFC9293:3.10.4/CLOSE/SYN-RECEIVED-fin-wait-1" = [] [CLOSE_SYN_RECEIVED, ACK_NOT_FIN.at(State::FinWait1)];
+    "RFC5961:3-1" = [RST_IN_WINDOW] [];
+    "RFC5961:3-2" = [SEQ_UNACCEPTABLE_RST] [];
+    "RFC5961:3-3" = [RST_EXACT] [];
+    "RFC5961:3-4" = [RST_IN_WINDOW] [];
+    "RFC5961:3-5" = [] [SYN_SENT_RST_NO_ACK, SYN_SENT_ACK_UNACCEPTABLE_RST];
+    "RFC5961:3-6" = [RST_EXACT] [];
+    "RFC5961:4-1" = [SYN] [];
+    "RFC5961:4-2" = [RST_EXACT] [];
+    "RFC5961:4-3" = [SYN] [];
+    "RFC5961:5-1" = [] [ACK_RANGE_CHECKED];
+    "RFC5961:5-2" = [ACK_5961_RANGE, ACK_FUTURE] [];
+    "RFC5681:4-2" = [] [DELAYED_ACK, EVERY_SECOND];
+    "RFC1122:4.2.2.13-1" = [] [HALF_DUPLEX_RST];
+    "RFC1122:4.2.2.20-1" = [] [SYN_RECEIVED_SYN_PASSIVE];
+    "RFC1122:4.2.2.21-1" = [TEXT_OOO] [];
+    "RFC1122:4.2.3.2-1" = [] [EVERY_SECOND];
+    "RFC1337:1-1" = [] [SEQ_UNACCEPTABLE.at(State::TimeWait), RST_EXACT.at(State::TimeWait)];
+}
+
+/// Rules that cannot be judged, each with the reason.
+const NOT_JUDGED: &[(&str, &str)] = &[
+    ("RFC9293:3.10.7.1/CLOSED/data", "what becomes of discarded text does not show outside the stack"),
+    ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", "the calls of a target always name the remote end"),
+    ("RFC9293:3.10.1/OPEN/LISTEN-active", "no call of a target turns a listener into an active OPEN"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Judged, NOT_JUDGED, RESTATED, judged};
+    use crate::catalogue::rules;
+
+    /// The topics that must be judged whole.
+    const TOPICS: [&str; 6] = ["handshake", "teardown", "reset", "sequence-acceptance", "ack-processing", "timewait"];
+
+    #[test]
+    fn every_rule_of_the_six_topics_is_judged_or_says_why_not() {
+        let open: Vec<_> = rules().iter().filter(|r| TOPICS.contains(&r.topic) && judged(r.id).is_none()).map(|r| r.id).collect();
+        assert!(open.is_empty(), "neither judged nor excepted: {open:?}");
+    }
+
+    #[test]
+    fn what_stands_here_is_in_the_catalogue_and_leads_to_rules_that_findings_name() {
+        for id in RESTATED.iter().map(|r| r.id).chain(NOT_JUDGED.iter().map(|(id, _)| *id)) {
+            let rule = crate::catalogue::rule(id).unwrap_or_else(|| panic!("{id} is not in the catalogue"));
+            match judged(rule.id) {
+                Some(Judged::As(names)) => assert!(
+                    !names.is_empty() && names.iter().all(|n| matches!(judged(*n), Some(Judged::Named | Judged::Permission))),
+                    "{id} leads to a rule that no finding names"
+                ),
+                Some(Judged::Not(_)) => {}
+                other => panic!("{id} is {other:?} besides"),
+            }
+        }
+    }
+}
