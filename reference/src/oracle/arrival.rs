@@ -136,7 +136,7 @@ impl Hypothesis {
             self.habits = self.habits.with(habit, value);
         }
         if let Some(rule) = outcome.departs {
-            self.departs = self.departs.or(Some((rule, at.event)));
+            self.depart(rule, at.event);
         }
         match outcome.time_wait {
             TimeWaitTimer::Untouched => {}
@@ -169,7 +169,8 @@ impl Hypothesis {
 
     /// A connection begins with the peer's SYN: what an earlier one left is forgotten.
     fn begin(&mut self) {
-        let (habits, stream, last, departs, blame) = (self.habits, self.user.stream, self.last, self.departs, self.blame);
+        let (habits, stream, last, departs, blame) =
+            (self.habits, self.user.stream, self.last, std::mem::take(&mut self.departs), self.blame);
         let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
         let resets = std::mem::take(&mut self.dues.resets);

@@ -28,8 +28,12 @@ pub(crate) struct Connection {
     pub(crate) received: Received,
     log: Vec<Entry>,
     checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
-    /// The first SHOULD that was broken, and for how many entries it has been: what follows may show another fault instead.
-    departure: Option<(Finding, usize)>,
+    /// SHOULDs that all explanations break, and for how many entries they have: what follows may show another fault instead.
+    departures: Vec<(Finding, usize)>,
+    /// Broken SHOULDs that were reported; an explanation that goes back to before does not bring them up again.
+    reported: Vec<(RuleId, usize)>,
+    /// The first SHOULD that was broken, where the explanations do not agree on which it was.
+    disputed: Option<Finding>,
     /// While it is not certain which rule was broken.
     suspects: Option<Suspects>,
     /// Before this time nothing is overdue.
@@ -96,7 +100,9 @@ impl Connection {
             received: Received::default(),
             log: Vec::new(),
             checkpoints: VecDeque::new(),
-            departure: None,
+            departures: Vec::new(),
+            reported: Vec::new(),
+            disputed: None,
             suspects: None,
             deadline: Micros::MAX,
             unjudged: None,
@@ -170,21 +176,13 @@ impl Connection {
 
     /// Takes on new explanations; where all of them break a SHOULD, that is a finding, once they agree on which and nothing contradicts.
     fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
-        if next.iter().all(|h| h.departs.is_some())
-            && let Some((rule, event)) = next.iter().filter_map(|h| h.departs).min_by_key(|(_, event)| *event)
-        {
-            let before = self.departure.take().filter(|(f, _)| (f.rule, f.event) == (rule, event));
-            let (departure, entries) = before.unwrap_or_else(|| (self.departure(rule, event, context, &next[0]), 0));
-            if entries >= DEPARTS_AFTER && next.iter().all(|h| h.departs == Some((rule, event))) {
-                judged.findings.push(departure);
-                for h in &mut next {
-                    h.departs = None;
-                }
-            } else {
-                self.departure = Some((departure, entries + 1));
-            }
-        } else {
-            self.departure = None;
+        for h in next.iter_mut().filter(|h| !h.departs.is_empty()) {
+            h.departs.retain(|d| !self.reported.contains(d));
+        }
+        self.note_departures(&next, context);
+        for (finding, _) in self.departures.extract_if(.., |(_, entries)| *entries > DEPARTS_AFTER) {
+            self.reported.push((finding.rule, finding.event));
+            judged.findings.push(finding);
         }
         dedup(&mut next);
         if next.len() > MAX_HYPOTHESES {
@@ -195,6 +193,22 @@ impl Connection {
         }
         self.hypotheses = next;
         self.convict_if_certain(judged);
+    }
+
+    /// Keeps the SHOULDs that every explanation breaks. Where each breaks one, but not the same, the first of them stands for all at the end.
+    fn note_departures(&mut self, next: &[Hypothesis], context: &Context<'_>) {
+        let (Some(first), Some(others)) = (next.first(), next.get(1..)) else { return };
+        let by_all = |d: &(RuleId, usize)| others.iter().all(|h| h.departs.contains(d));
+        self.departures.retain(|(f, _)| first.departs.contains(&(f.rule, f.event)) && by_all(&(f.rule, f.event)));
+        for (rule, event) in first.departs.iter().copied().filter(by_all) {
+            match self.departures.iter_mut().find(|(f, _)| (f.rule, f.event) == (rule, event)) {
+                Some((_, entries)) => *entries += 1,
+                None => self.departures.push((self.departure(rule, event, context, first), 0)),
+            }
+        }
+        let disagree = self.departures.is_empty() && next.iter().all(|h| !h.departs.is_empty());
+        let earliest = next.iter().flat_map(|h| &h.departs).min_by_key(|(_, event)| *event).filter(|_| disagree);
+        self.disputed = earliest.map(|&(rule, event)| self.departure(rule, event, context, first));
     }
 
     fn departure(&self, rule: RuleId, event: usize, context: &Context<'_>, h: &Hypothesis) -> Finding {
@@ -470,9 +484,10 @@ impl Connection {
     /// Nothing more comes: what is not certain yet is decided by likelihood.
     pub(crate) fn finish(&mut self, judged: &mut Judged) {
         self.convict(judged);
-        if self.hypotheses.iter().all(|h| h.departs.is_some()) {
-            judged.findings.extend(self.departure.take().map(|(finding, _)| finding));
-        }
+        let broken = |f: &Finding| self.hypotheses.iter().all(|h| h.departs.contains(&(f.rule, f.event)));
+        let disputed = self.disputed.take().filter(|_| self.hypotheses.iter().all(|h| !h.departs.is_empty()));
+        let departures = std::mem::take(&mut self.departures).into_iter().map(|(finding, _)| finding).filter(broken);
+        judged.findings.extend(departures.chain(disputed));
     }
 
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.

@@ -200,7 +200,7 @@ impl Hypothesis {
             self.user.seen = None;
         }
         if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
-            self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
+            self.depart(rules::RIGHT_EDGE_LEFT, sent.event);
         }
         if let Some(tcb) = self.conn.tcb_mut()
             && first
@@ -447,7 +447,7 @@ impl Hypothesis {
             return Err(early(rules::RTO_BACKOFF, Level::Must));
         }
         if gap_most + CLOCK < SECOND {
-            self.departs = self.departs.or(Some((rules::RTO_MINIMUM, sent.event)));
+            self.depart(rules::RTO_MINIMUM, sent.event);
         }
         // The timer may have started again after the segment was sent (RFC 6298 (5.3)).
         self.clocks.last_gap = sent.at.saturating_sub(self.clocks.rto_since.max(self.clocks.head_sent.0));
@@ -488,14 +488,15 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb_mut() else { return };
         let right = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
         let granule = (1 << tcb.rcv_scale) - 1;
-        if (right + granule).lt(tcb.rcv_right) {
-            self.departs = self.departs.or(Some((rules::RIGHT_EDGE_LEFT, sent.event)));
-        }
-        if right.ge(tcb.rcv_right) || (right + granule).lt(tcb.rcv_right) {
+        let shrunk = (right + granule).lt(tcb.rcv_right);
+        if right.ge(tcb.rcv_right) || shrunk {
             tcb.rcv_right = right.max(tcb.rcv_nxt);
         }
         let read_to = tcb.irs + 1 + self.user.read;
         self.clocks.capacity = self.clocks.capacity.max((right + granule).since(read_to).min(1 << 30));
         tcb.rcv_room = tcb.rcv_right.max(read_to + self.clocks.capacity);
+        if shrunk {
+            self.depart(rules::RIGHT_EDGE_LEFT, sent.event);
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Hypothesis {
     /// The last thing that happened to the connection, for the blame.
     pub(crate) last: Last,
     /// Rules of SHOULD level that this explanation breaks and that were not reported yet.
-    pub(crate) departs: Option<(RuleId, usize)>,
+    pub(crate) departs: Vec<(RuleId, usize)>,
     /// While a finding is sought: the one fault that this explanation assumes.
     pub(crate) blame: Option<Blame>,
     /// It explains why something is missing, but not yet the event by which that showed.
@@ -242,7 +242,7 @@ impl Hypothesis {
             clocks: Clocks::default(),
             user: User::default(),
             last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
-            departs: None,
+            departs: Vec::new(),
             blame: None,
             behind: false,
             iss_unseen: false,
@@ -312,10 +312,17 @@ impl Hypothesis {
         self.owed(profile).chain(self.dues.ack_soon).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
     }
 
+    /// This explanation breaks a SHOULD at this event.
+    pub(crate) fn depart(&mut self, rule: RuleId, event: usize) {
+        if !self.departs.contains(&(rule, event)) && self.departs.len() < MOST_DEPARTURES {
+            self.departs.push((rule, event));
+        }
+    }
+
     /// An ACK that a SHOULD wanted sooner has not come: this explanation departs from it, and whether it is the right one will show.
     pub(crate) fn acknowledges_late(&mut self, now: Micros) {
         if let Some(soon) = self.dues.ack_soon.take_if(|due| due.deadline < now) {
-            self.departs = self.departs.or(Some((soon.rule, soon.cause)));
+            self.depart(soon.rule, soon.cause);
         }
     }
 
@@ -344,3 +351,6 @@ impl Hypothesis {
         self.dues.ack_soon = None;
     }
 }
+
+/// Most broken SHOULDs that an explanation keeps until they are reported.
+const MOST_DEPARTURES: usize = 8;

@@ -60,7 +60,7 @@ impl Hypothesis {
                     // MAY-1, SHLD-3: unread text is lost, which an RST tells the peer. A stack that keeps it for a reader has lost nothing.
                     self.clone().aborting(rules::HALF_DUPLEX_RST, Ended::Normally, at, out);
                     if at.profile.half_duplex_close {
-                        self.departs = self.departs.or(Some((rules::HALF_DUPLEX_RST, at.event)));
+                        self.depart(rules::HALF_DUPLEX_RST, at.event);
                     }
                     let Conn::Open(tcb) = &mut self.conn else { return };
                     Self::close_open(tcb, &mut self.user);
