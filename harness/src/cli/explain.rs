@@ -37,9 +37,8 @@ pub(super) fn explain(id: &str) -> u8 {
         "  judged: {}",
         match judged(rule.id) {
             Some(Judged::Named) => "findings name it".to_owned(),
-            Some(Judged::Permission) =>
-                "as a permission: nothing can break it, and without it a right stack would be found at fault".to_owned(),
-            Some(Judged::As(rules)) => format!("findings name the rules that say the same: {}", in_words(&rules)),
+            Some(Judged::Permission) => "as a permission: without it a right stack would be found at fault".to_owned(),
+            Some(Judged::As(rules)) => format!("findings name the rules that say the same:{}", lines(&rules)),
             Some(Judged::Not(why)) => format!("no: {why}"),
             None => "not yet".to_owned(),
         }
@@ -65,8 +64,9 @@ pub(super) fn explain(id: &str) -> u8 {
     OK
 }
 
-fn in_words(rules: &[RuleId]) -> String {
-    rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// Each rule in a line of its own.
+fn lines(rules: &[RuleId]) -> String {
+    rules.iter().fold(String::new(), |text, rule| text + "\n    " + rule.0)
 }
 
 /// Prints what each target needs and whether it is there.
