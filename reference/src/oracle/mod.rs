@@ -12,6 +12,7 @@ mod explain;
 mod host;
 mod hypothesis;
 mod stream;
+mod suspects;
 mod user;
 
 pub use emission::Licence;
