@@ -13,11 +13,8 @@ use super::BUFFER;
 /// What made smoltcp change a socket's state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// A segment that arrived; whether it was an RST.
-    Arrival {
-        /// The segment's RST bit.
-        rst: bool,
-    },
+    /// A segment that arrived.
+    Arrival,
     /// A timer, or the sending of what was queued.
     Timer,
 }
@@ -77,12 +74,10 @@ impl Connection {
 /// Why a socket became CLOSED without the user's ABORT. A connection that had both FINs acknowledged did not fail.
 fn how_it_ended(before: State, cause: Cause) -> Option<CallError> {
     match (before, cause) {
-        (State::SynSent | State::SynReceived, Cause::Arrival { .. }) => Some(CallError::Refused),
-        (State::Closed | State::Listen | State::TimeWait, _) | (State::LastAck, Cause::Arrival { rst: false }) => None,
-        (
-            State::LastAck | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait | State::Closing,
-            Cause::Arrival { .. },
-        ) => Some(CallError::Reset),
+        (State::SynSent | State::SynReceived, Cause::Arrival) => Some(CallError::Refused),
+        // RFC 9293 section 3.10.7.4: a RST in CLOSING or LAST-ACK tells the user nothing, for the peer's FIN has come.
+        (State::Closed | State::Listen | State::TimeWait, _) | (State::LastAck | State::Closing, Cause::Arrival) => None,
+        (State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait, Cause::Arrival) => Some(CallError::Reset),
         (_, Cause::Timer) => Some(CallError::TimedOut),
     }
 }

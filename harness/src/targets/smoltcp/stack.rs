@@ -101,7 +101,7 @@ impl Stack {
             self.link.put(datagram);
             let now = self.instant();
             self.interface.poll_ingress_single(now, &mut self.link, &mut self.sockets);
-            self.observe(Cause::Arrival { rst: has_rst(datagram) });
+            self.observe(Cause::Arrival);
             self.check_flood()?;
         }
         self.settle()
@@ -299,10 +299,8 @@ impl Stack {
         match self.find(id)? {
             Id::Listener(index) => self.close_listener(index),
             Id::Connection(index) => {
-                if self.connections[index].user != User::Gone {
-                    self.connections[index].user = User::Gone;
-                    self.connection_socket(index)?.abort();
-                }
+                self.connections[index].user = User::Gone;
+                self.connection_socket(index)?.abort();
                 Ok(CallResult::Done)
             }
         }
@@ -472,14 +470,4 @@ impl Stack {
         TSVAL.set(u32::try_from(self.now / 1000 % (1 << 32)).unwrap_or(0));
         Instant::from_micros(i64::try_from(self.now).unwrap_or(i64::MAX))
     }
-}
-
-/// Whether the datagram is a TCP segment with the RST bit; only asked after the stack took it in.
-fn has_rst(datagram: &[u8]) -> bool {
-    let flags_at = match datagram.first().map(|o| o >> 4) {
-        Some(4) => usize::from(datagram[0] & 0x0f) * 4 + 13,
-        Some(6) => 40 + 13,
-        _ => return false,
-    };
-    datagram.get(flags_at).is_some_and(|flags| flags & 4 != 0)
 }
