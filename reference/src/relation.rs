@@ -69,6 +69,8 @@ pub enum Owed {
     Delayed,
     /// As `Delayed`, and a SHOULD asks for it at once.
     DelayedButShouldBeAtOnce(RuleId),
+    /// It need not be sent, but a SHOULD asks for it at once.
+    ShouldBeAtOnce(RuleId),
 }
 
 /// A reset segment (RFC 9293 section 3.5.2).
@@ -185,13 +187,13 @@ impl TimestampsSeen {
         TimestampsSeen { recent: val, highest: val }
     }
 
-    /// One more segment, which came when RCV.NXT stood where it says.
-    pub fn take(&mut self, segment: &Segment, rcv_nxt: Seq) {
-        let Some((val, _)) = segment.timestamps() else { return };
+    /// One more segment, which came when RCV.NXT and the last acknowledgment that was sent stood where they say.
+    pub fn take(&mut self, segment: &Segment, rcv_nxt: Seq, last_ack_sent: Seq) {
+        let Some((val, _)) = segment.timestamps().filter(|_| !segment.is_syn() && !segment.is_rst()) else { return };
         if newer(val, self.highest) {
             self.highest = val;
         }
-        if newer(val, self.recent) && segment.seq.le(rcv_nxt) && segment.end().ge(rcv_nxt) {
+        if newer(val, self.recent) && segment.seq.le(last_ack_sent) && segment.end().ge(rcv_nxt) {
             self.recent = val;
         }
     }

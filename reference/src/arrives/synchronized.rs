@@ -122,8 +122,11 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     {
         let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
         let timer = if became_time_wait { TimeWaitTimer::Starts } else { timer };
-        let conn = if next.state == State::Closed { Conn::Absent } else { Conn::Open(next) };
-        let honoured = Outcome::new(rule, conn, Answer::Ack(Owed::AtOnce(owed))).timing(timer);
+        let honoured = if next.state == State::Closed {
+            Outcome::new(rule, Conn::Absent, Answer::Silence)
+        } else {
+            Outcome::new(rule, Conn::Open(next), Answer::Ack(Owed::AtOnce(owed))).timing(timer)
+        };
         if tcb.rcv_wnd() == 0 && segment.seq == tcb.rcv_nxt {
             out.push(Outcome { rule: rules::ZERO_WINDOW_EXCEPTIONS, ..honoured });
             out.push(refused.departing(rules::ZERO_WINDOW_EXCEPTIONS));

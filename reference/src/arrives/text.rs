@@ -39,15 +39,18 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
             out_of_order(tcb, segment, start, end, env, out);
         }
     }
-    if env.reader != Reader::User && !segment.payload.is_empty() {
-        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset.
+    if env.reader != Reader::User && !segment.payload.is_empty() && segment.text_end().gt(tcb.rcv_nxt) {
+        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset: one that answers the segment, or the user's own (3.10.5).
         if env.reader == Reader::Nobody {
             for outcome in &mut out[from..] {
                 outcome.departs = outcome.departs.or(Some(rules::HALF_DUPLEX_RST));
             }
         }
-        let reset = Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(segment.ack)));
-        out.insert(from, reset.by(rules::HALF_DUPLEX));
+        let reset = |seq| Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(seq))).by(rules::HALF_DUPLEX);
+        if segment.ack != tcb.snd_nxt {
+            out.insert(from, reset(tcb.snd_nxt));
+        }
+        out.insert(from, reset(segment.ack));
     }
 }
 
@@ -93,7 +96,7 @@ fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut V
 /// In-window text that does not begin at RCV.NXT: held (SHLD-31) or dropped, with an ACK allowed (MAY-13) and asked for (RFC 5681).
 fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, out: &mut Vec<Outcome>) {
     let rule = rules::TEXT_OOO.at(tcb.state);
-    let answer = Answer::Ack(Owed::DelayedButShouldBeAtOnce(rules::ACK_OOO_AT_ONCE));
+    let answer = Answer::Ack(Owed::ShouldBeAtOnce(rules::ACK_OOO_AT_ONCE));
     let mut next = tcb.clone();
     let fin_in_window = segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end());
     if env.habits.allows(Habit::HoldsOutOfOrder, true) && next.hold(start, end) {
@@ -102,7 +105,12 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
             let without_fin = Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() });
             out.push(Outcome::new(rule, without_fin, answer).departing(rules::QUEUE_OOO));
         }
+        let one_more = next.held.len() > tcb.held.len() && tcb.held.len() >= FEW_HELD;
         out.push(Outcome::new(rule, Conn::Open(next), answer).showing(Habit::HoldsOutOfOrder, true));
+        if one_more {
+            // What a small stack can hold has a narrow bound.
+            out.push(Outcome::new(rule, Conn::Open(tcb.clone()), answer).departing(rules::QUEUE_OOO).showing(Habit::HoldsOutOfOrder, true));
+        }
     } else if env.habits.get(Habit::HoldsOutOfOrder) == Some(true) {
         // What a stack can hold has a bound.
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), answer));
@@ -112,6 +120,9 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
         out.push(dropped.showing(Habit::HoldsOutOfOrder, false));
     }
 }
+
+/// Ranges that every stack that holds text out of order is expected to hold.
+const FEW_HELD: usize = 4;
 
 /// Whether a FIN with this number lies in the window. "SYN and FIN outside the window are trimmed"; with room behind the edge it may pass.
 fn fits(tcb: &Tcb, fin: Seq) -> bool {

@@ -11,8 +11,9 @@ use crate::tcb::{Conn, Tcb};
 /// What RFC 6191 says of the connection request, with the row that does.
 enum Verdict {
     Honour(RuleId),
-    /// It depends on whether the stack would take up timestamps, which does not show.
-    Either(RuleId),
+    /// It depends on what does not show: whether the stack would take up timestamps, or which TSval it has seen last. With whether it may
+    /// be dropped.
+    Either(RuleId, bool),
     Drop(RuleId),
 }
 
@@ -32,16 +33,15 @@ pub(crate) fn syn(tcb: &Tcb, segment: &Segment, env: &Env, from: usize, out: &mu
     let under = |rule| honoured.iter().cloned().map(move |o| Outcome { rule, ..o }.by(rules::REOPENED));
     match verdict(segment, higher, env) {
         Verdict::Honour(rule) if env.listening => {
-            out.push(dropped(rule));
             for refused in &mut out[from..] {
                 refused.departs = refused.departs.or(Some(rule));
             }
             out.splice(from..from, under(rule));
         }
         Verdict::Honour(_) => {}
-        Verdict::Either(rule) => {
+        Verdict::Either(rule, droppable) => {
             out.splice(from..from, under(rule));
-            if !higher {
+            if droppable {
                 out.push(dropped(rules::SYN.at(State::TimeWait)).by(rules::TIME_WAIT_SYN_DROPPED));
             }
         }
@@ -56,11 +56,14 @@ pub(crate) fn syn(tcb: &Tcb, segment: &Segment, env: &Env, from: usize, out: &mu
 fn verdict(segment: &Segment, higher: bool, env: &Env) -> Verdict {
     match (env.seen, segment.timestamps()) {
         (Some(seen), Some((val, _))) if newer(val, seen.highest) => Verdict::Honour(rules::TIME_WAIT_NEWER_TIMESTAMP),
-        (Some(seen), Some((val, _))) if newer(val, seen.recent) => Verdict::Either(rules::TIME_WAIT_NEWER_TIMESTAMP),
-        (Some(seen), Some((val, _))) if val == seen.recent && higher => Verdict::Honour(rules::TIME_WAIT_EQUAL_TIMESTAMP),
+        (Some(seen), Some((val, _))) if newer(val, seen.recent) => Verdict::Either(rules::TIME_WAIT_NEWER_TIMESTAMP, true),
+        (Some(seen), Some((val, _))) if val == seen.recent && higher && seen.recent == seen.highest => {
+            Verdict::Honour(rules::TIME_WAIT_EQUAL_TIMESTAMP)
+        }
+        (Some(seen), Some((val, _))) if val == seen.recent && higher => Verdict::Either(rules::TIME_WAIT_EQUAL_TIMESTAMP, true),
         (Some(_), None) if higher => Verdict::Honour(rules::TIME_WAIT_WITHOUT_TIMESTAMP),
-        (None, Some(_)) => Verdict::Either(rules::TIME_WAIT_FIRST_TIMESTAMP),
-        (None, None) if higher => Verdict::Either(rules::TIME_WAIT_FIRST_TIMESTAMP),
+        (None, Some(_)) => Verdict::Either(rules::TIME_WAIT_FIRST_TIMESTAMP, !higher),
+        (None, None) if higher => Verdict::Either(rules::TIME_WAIT_FIRST_TIMESTAMP, false),
         _ => Verdict::Drop(rules::TIME_WAIT_SYN_DROPPED),
     }
 }

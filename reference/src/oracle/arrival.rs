@@ -189,7 +189,7 @@ impl Hypothesis {
             Conn::SynSent(_) => self.user.seen = shown().filter(|_| self.user.offers_timestamps),
             Conn::Open(was) => {
                 if let Some(seen) = &mut self.user.seen {
-                    seen.take(segment, was.rcv_nxt);
+                    seen.take(segment, was.rcv_nxt, self.user.last_ack_sent);
                 }
             }
         }
@@ -271,6 +271,9 @@ impl Hypothesis {
             Answer::Ack(Owed::Delayed) => self.owe_ack(due(Level::Must, at.profile.ack_delay, rule)),
             Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon)) => {
                 self.owe_ack(due(Level::Must, at.profile.ack_delay, rule));
+                self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
+            }
+            Answer::Ack(Owed::ShouldBeAtOnce(soon)) => {
                 self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
             }
             Answer::Reset(_) if self.early_resets > 0 => self.early_resets -= 1,

@@ -176,8 +176,8 @@ impl Connection {
 
     /// Takes on new explanations; where all of them break a SHOULD, that is a finding, once they agree on which and nothing contradicts.
     fn adopt(&mut self, mut next: Vec<Hypothesis>, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
-        for h in next.iter_mut().filter(|h| !h.departs.is_empty()) {
-            h.departs.retain(|d| !self.reported.contains(d));
+        for h in next.iter_mut().filter(|h| !h.departs.0.is_empty()) {
+            h.departs.0.retain(|d| !self.reported.contains(d));
         }
         self.note_departures(&next, context);
         for (finding, _) in self.departures.extract_if(.., |(_, entries)| *entries > DEPARTS_AFTER) {
@@ -429,7 +429,10 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
 pub(super) fn dedup(set: &mut Vec<Hypothesis>) {
     let mut i = 1;
     while i < set.len() {
-        if set[..i].contains(&set[i]) {
+        if let Some(same) = set[..i].iter().position(|h| *h == set[i]) {
+            if set[i].departs.0.len() < set[same].departs.0.len() {
+                set.swap(i, same);
+            }
             set.swap_remove(i);
         } else {
             i += 1;

@@ -253,7 +253,9 @@ impl Hypothesis {
                 return Err(Misfit { level: Level::Must, ..Misfit::new(rules::ALL_BEFORE_ACK, "ack-number", GARBLED) });
             }
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
-            return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
+            // The duplicate ACK that text out of order draws: its rule is that of the text.
+            let duplicate = self.dues.ack_soon.filter(|d| d.cause == self.last.event).map(|d| Due { rule: self.last.rule, ..d });
+            return Err(self.ack_owed().or(duplicate).map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.advertise(sent);

@@ -252,9 +252,10 @@ impl Oracle {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });
             }
-            (Call::Listen { port, family, .. }, CallResult::Error(_)) => {
-                let taken = |s: &Socket| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if (p, f) == (port, family));
-                if !self.sockets.values().any(taken) {
+            (Call::Listen { .. }, CallResult::Error(error)) => {
+                // 3.10.1 knows "connection illegal for this process" and "insufficient resources"; what a host says so is its own.
+                let own = matches!(error, CallError::AddressInUse | CallError::NoBuffer | CallError::Invalid | CallError::Other(_));
+                if !own {
                     self.wrong_open(rules::OPEN_PASSIVE, index, trace, "a socket in LISTEN");
                 }
             }

@@ -30,7 +30,7 @@ pub(crate) struct Hypothesis {
     /// The last thing that happened to the connection, for the blame.
     pub(crate) last: Last,
     /// Rules of SHOULD level that this explanation breaks and that were not reported yet.
-    pub(crate) departs: Vec<(RuleId, usize)>,
+    pub(crate) departs: Departures,
     /// While a finding is sought: the one fault that this explanation assumes.
     pub(crate) blame: Option<Blame>,
     /// It explains why something is missing, but not yet the event by which that showed.
@@ -168,6 +168,8 @@ pub(crate) struct User {
     pub(crate) urgent: bool,
     /// The stack's SYN offered timestamps.
     pub(crate) offers_timestamps: bool,
+    /// The last acknowledgment number that the stack sent (RFC 7323 Last.ACK.sent).
+    pub(crate) last_ack_sent: Seq,
     /// The timestamps that the peer has shown, where the connection uses them.
     pub(crate) seen: Option<TimestampsSeen>,
     /// The ISN must be at or above this: SND.NXT of the connection in TIME-WAIT that a SYN reopened (RFC 9293 MAY-2).
@@ -206,6 +208,18 @@ pub(crate) struct Last {
     pub(crate) silent_at: Option<Micros>,
 }
 
+/// Broken SHOULDs, each with its event. Two explanations that differ in nothing else are one: that which breaks fewer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Departures(pub(crate) Vec<(RuleId, usize)>);
+
+impl PartialEq for Departures {
+    fn eq(&self, _: &Departures) -> bool {
+        true
+    }
+}
+
+impl Eq for Departures {}
+
 /// An assumed fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Blame {
@@ -242,7 +256,7 @@ impl Hypothesis {
             clocks: Clocks::default(),
             user: User::default(),
             last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
-            departs: Vec::new(),
+            departs: Departures::default(),
             blame: None,
             behind: false,
             iss_unseen: false,
@@ -314,8 +328,8 @@ impl Hypothesis {
 
     /// This explanation breaks a SHOULD at this event.
     pub(crate) fn depart(&mut self, rule: RuleId, event: usize) {
-        if !self.departs.contains(&(rule, event)) && self.departs.len() < MOST_DEPARTURES {
-            self.departs.push((rule, event));
+        if !self.departs.0.contains(&(rule, event)) && self.departs.0.len() < MOST_DEPARTURES {
+            self.departs.0.push((rule, event));
         }
     }
 
@@ -346,6 +360,8 @@ impl Hypothesis {
 
     /// RCV.NXT was acknowledged: no ACK is owed.
     pub(crate) fn acknowledged(&mut self) {
+        self.filled_to = None;
+        self.user.last_ack_sent = self.conn.tcb().map_or(self.user.last_ack_sent, |t| t.rcv_nxt);
         self.dues.ack_now = None;
         self.dues.ack = None;
         self.dues.ack_soon = None;

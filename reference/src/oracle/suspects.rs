@@ -28,16 +28,16 @@ impl Connection {
     /// Keeps the SHOULDs that every explanation breaks. Where each breaks one, but not the same, the first of them stands for all at the end.
     pub(super) fn note_departures(&mut self, next: &[Hypothesis], context: &Context<'_>) {
         let (Some(first), Some(others)) = (next.first(), next.get(1..)) else { return };
-        let by_all = |d: &(RuleId, usize)| others.iter().all(|h| h.departs.contains(d));
-        self.departures.retain(|(f, _)| first.departs.contains(&(f.rule, f.event)) && by_all(&(f.rule, f.event)));
-        for (rule, event) in first.departs.iter().copied().filter(by_all) {
+        let by_all = |d: &(RuleId, usize)| others.iter().all(|h| h.departs.0.contains(d));
+        self.departures.retain(|(f, _)| first.departs.0.contains(&(f.rule, f.event)) && by_all(&(f.rule, f.event)));
+        for (rule, event) in first.departs.0.iter().copied().filter(by_all) {
             match self.departures.iter_mut().find(|(f, _)| (f.rule, f.event) == (rule, event)) {
                 Some((_, entries)) => *entries += 1,
                 None => self.departures.push((self.departure(rule, event, context, first), 0)),
             }
         }
-        let disagree = self.departures.is_empty() && next.iter().all(|h| !h.departs.is_empty());
-        let earliest = next.iter().flat_map(|h| &h.departs).min_by_key(|(_, event)| *event).filter(|_| disagree);
+        let disagree = self.departures.is_empty() && next.iter().all(|h| !h.departs.0.is_empty());
+        let earliest = next.iter().flat_map(|h| &h.departs.0).min_by_key(|(_, event)| *event).filter(|_| disagree);
         self.disputed = earliest.map(|&(rule, event)| self.departure(rule, event, context, first));
     }
 
@@ -108,8 +108,8 @@ impl Connection {
     /// Nothing more comes: what is not certain yet is decided by likelihood.
     pub(crate) fn finish(&mut self, judged: &mut Judged) {
         self.convict(judged);
-        let broken = |f: &Finding| self.hypotheses.iter().all(|h| h.departs.contains(&(f.rule, f.event)));
-        let disputed = self.disputed.take().filter(|_| self.hypotheses.iter().all(|h| !h.departs.is_empty()));
+        let broken = |f: &Finding| self.hypotheses.iter().all(|h| h.departs.0.contains(&(f.rule, f.event)));
+        let disputed = self.disputed.take().filter(|_| self.hypotheses.iter().all(|h| !h.departs.0.is_empty()));
         let departures = std::mem::take(&mut self.departures).into_iter().map(|(finding, _)| finding).filter(broken);
         judged.findings.extend(departures.chain(disputed));
     }

@@ -52,11 +52,7 @@ impl Hypothesis {
                 out.push(self.gone_with_a_reset(Ended::Normally, rules::CLOSE_SYN_SENT, at));
             }
             Conn::Open(tcb) => {
-                if orphan
-                    && unread
-                    && at.profile.grants(rules::HALF_DUPLEX)
-                    && matches!(state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait)
-                {
+                if orphan && unread && at.profile.grants(rules::HALF_DUPLEX) && state != State::TimeWait {
                     // MAY-1, SHLD-3: unread text is lost, which an RST tells the peer. A stack that keeps it for a reader has lost nothing.
                     self.clone().aborting(rules::HALF_DUPLEX_RST, Ended::Normally, at, out);
                     if at.profile.half_duplex_close {

@@ -154,7 +154,7 @@ impl Endpoint {
     fn take_timestamps(&mut self, segment: &Segment, policy: &Policy, begins: bool) {
         let rcv_nxt = self.conn.tcb().map(|t| t.rcv_nxt);
         match (&mut self.seen, rcv_nxt) {
-            (Some(seen), Some(rcv_nxt)) if !begins => seen.take(segment, rcv_nxt),
+            (Some(seen), Some(rcv_nxt)) if !begins => seen.take(segment, rcv_nxt, rcv_nxt),
             (seen, _) if segment.is_syn() && policy.timestamps => *seen = segment.timestamps().map(|(val, _)| TimestampsSeen::first(val)),
             _ => {}
         }
@@ -331,14 +331,16 @@ impl Endpoint {
                 }
             }
             Answer::Ack(Owed::Delayed) if policy.ack_delay > 0 && !segment.is_fin() && !segment.is_syn() => {
-                self.timers.full_unacked += u32::from(segment.payload.len() >= usize::from(policy.mss));
+                self.timers.full_unacked += u32::from(segment.payload.len() >= usize::from(self.advertised_mss(policy)));
                 if self.timers.full_unacked >= 2 && !self.mutated(Fault::Departs, rules::EVERY_SECOND) {
                     self.acknowledge(rule);
                 } else {
                     self.delay_ack(now, policy);
                 }
             }
-            Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon)) if self.mutated(Fault::Departs, soon) => self.delay_ack(now, policy),
+            Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon) | Owed::ShouldBeAtOnce(soon)) if self.mutated(Fault::Departs, soon) => {
+                self.delay_ack(now, policy);
+            }
             Answer::Ack(_) => self.acknowledge(rule),
         }
         if let Some(m) = self.mutant {
@@ -523,9 +525,13 @@ impl Endpoint {
         self.stop();
     }
 
+    /// The MSS option's value. The IPv6 header is 20 octets longer (RFC 6691 section 2).
+    fn advertised_mss(&self, policy: &Policy) -> u16 {
+        if self.tuple.local.is_ipv4() { policy.mss } else { policy.mss - 20 }
+    }
+
     pub(crate) fn with_syn_options(&self, segment: Segment, policy: &Policy, scale: Option<u8>) -> Segment {
-        // The IPv6 header is 20 octets longer (RFC 6691 section 2).
-        let mss = if self.tuple.local.is_ipv4() { policy.mss } else { policy.mss - 20 };
+        let mss = self.advertised_mss(policy);
         let segment = segment.with_window(u16::try_from(policy.buffer.min(65_535)).unwrap_or(u16::MAX)).with_option(TcpOption::Mss(mss));
         let segment = match scale {
             Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),

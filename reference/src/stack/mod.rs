@@ -212,7 +212,7 @@ impl Stack {
             return CallResult::Error(CallError::AddressInUse);
         }
         if self.mutated(Fault::Fails, rules::OPEN_PASSIVE) {
-            return CallResult::Error(CallError::NoBuffer);
+            return CallResult::Error(CallError::Refused);
         }
         self.sockets.push(Socket::Listener { port, family, backlog, open: true, options: Vec::new() });
         CallResult::Socket(self.last_socket())

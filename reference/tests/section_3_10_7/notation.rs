@@ -184,6 +184,7 @@ fn way(before: &Conn, o: &Outcome, listening: bool, b: Bases) -> String {
         Answer::MayAck => "may-ack".to_owned(),
         Answer::Ack(Owed::AtOnce(Level::Must | Level::Spec)) => "ack!".to_owned(),
         Answer::Ack(Owed::AtOnce(_)) => "ack".to_owned(),
+        Answer::Ack(Owed::ShouldBeAtOnce(_)) => "may-ack".to_owned(),
         Answer::Ack(Owed::Delayed | Owed::DelayedButShouldBeAtOnce(_)) => "ack~".to_owned(),
         Answer::Reset(form) => reset(form, &rcv, &snd),
         Answer::MayReset(form) => format!("may {}", reset(form, &rcv, &snd)),
