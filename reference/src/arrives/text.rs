@@ -105,7 +105,7 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
             let without_fin = Conn::Open(Tcb { peer_fin: tcb.peer_fin, ..next.clone() });
             out.push(Outcome::new(rule, without_fin, answer).departing(rules::QUEUE_OOO));
         }
-        let one_more = next.held.len() > tcb.held.len() && tcb.held.len() >= FEW_HELD;
+        let one_more = next.held.len() > tcb.held.len() && tcb.held.len() == FEW_HELD;
         out.push(Outcome::new(rule, Conn::Open(next), answer).showing(Habit::HoldsOutOfOrder, true));
         if one_more {
             // What a small stack can hold has a narrow bound.
@@ -121,7 +121,7 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
     }
 }
 
-/// Ranges that every stack that holds text out of order is expected to hold.
+/// Ranges after which a small stack may hold no more: smoltcp holds so many. A larger bound shows only at `MAX_HELD`.
 const FEW_HELD: usize = 4;
 
 /// Whether a FIN with this number lies in the window. "SYN and FIN outside the window are trimmed"; with room behind the edge it may pass.

@@ -445,7 +445,7 @@ const MAX_GROUP: usize = 16;
 /// Entries between two checkpoints.
 pub(super) const CHECKPOINT_EVERY: usize = 8;
 /// Most permitted explanations at a time.
-pub(super) const MAX_HYPOTHESES: usize = 160;
+pub(super) const MAX_HYPOTHESES: usize = 640;
 /// Most faults at one entry.
 const MAX_ROUNDS: usize = 8;
 /// Entries for which nothing may contradict a broken SHOULD before it is reported.
