@@ -237,8 +237,16 @@ impl Fuzzer {
         let minimised = self.minimised(discovery);
         let outcome = self.outcome(&minimised.case);
         let found = faults(&outcome, self.departures).into_iter().find(|(f, _)| *f == discovery.fingerprint);
-        let finding = found.and_then(|(_, finding)| finding);
-        report::told(self.target.capabilities(), &minimised, &discovery.fingerprint, finding, &outcome)
+        let (target, fingerprint) = (self.target.capabilities(), &discovery.fingerprint);
+        match found {
+            Some((_, finding)) => report::told(target, &minimised, fingerprint, finding, &outcome),
+            // On a real clock it may not show again: what was seen is told as it was.
+            None => {
+                let seen = Minimised { case: discovery.case.clone(), runs: minimised.runs };
+                let told = report::told(target, &seen, fingerprint, discovery.finding.as_ref(), &discovery.outcome);
+                format!("{told}it did not show in {} more runs\n", minimised.runs + 1)
+            }
+        }
     }
 
     /// What was done so far.
@@ -250,7 +258,7 @@ impl Fuzzer {
     /// Whether it is known, at whichever vector: a fuzzer's scripts have no names.
     fn expects(&self, case: &Case, outcome: &Outcome, fingerprint: &str, finding: Option<&Finding>) -> bool {
         let version = &self.target.capabilities().version;
-        self.causes.know(fingerprint, version)
+        self.causes.know(fingerprint, version, finding, &outcome.trace)
             || self.expectations.entries.iter().any(|e| {
                 e.holds_for(&e.vector, case.family, version)
                     && match finding {
