@@ -301,14 +301,19 @@ impl Connection {
         let Some(h) = self.in_time(h, event.from, entry, context, broken, next) else { return };
         let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
         let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
-        let mut after = h.clone();
+        // Only a fault is told of the explanation as it was.
+        let before = broken.then(|| h.clone());
+        let mut after = h;
         match after.emit(&sent) {
             Ok(l) => {
                 next.licence = Some(next.licence.map_or(l, |m| Licence { demanded: m.demanded || l.demanded, ..m }));
                 next.hypotheses.push(after);
             }
-            Err(_) if broken => h.broken_emission(&sent, &mut next.hypotheses),
-            Err(_) => {}
+            Err(_) => {
+                if let Some(before) = before {
+                    before.broken_emission(&sent, &mut next.hypotheses);
+                }
+            }
         }
     }
 
