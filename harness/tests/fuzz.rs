@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
+use tcp_harness::session::{self, Options};
+use tcp_harness::target::Clock;
 use tcp_harness::targets::reference::Reference;
+use tcp_reference::api::Family;
+use tcp_reference::finding::Class;
 use tcp_reference::stack::{MUTANTS, Policy};
 
 /// The seeds' directory.
@@ -126,6 +130,20 @@ fn less_than_a_thousandth_of_smoltcps_segments_is_not_judged() {
     let tally = fuzzer.tally();
     println!("{tally}");
     assert!(tally.unjudged * 1000 <= tally.judged, "{} of {} segments were not judged", tally.unjudged, tally.judged);
+}
+
+/// A false alarm that fuzzing met: what R2 ends is not owed any more.
+#[test]
+fn giving_up_is_no_missing_ack() {
+    // RFC 9293 section 3.8.3: R2 closes the connection at 183 s, before the delayed ACK for the text falls due.
+    let at_r2 = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 8) = 0\n+0 < S 0:0(0) win 65535\n\
+        +0 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4\n+0 write(4, ..., 100) = 100\n\
+        +182.821983 < . 1:11(10) ack 0 win 65535\n";
+    let vector = tcp_vectors::parse::vector("at-r2", "at-r2", at_r2).unwrap_or_else(|e| panic!("{e}"));
+    let policy = Policy::default();
+    let options = Options::new(Family::V4, 2, policy.profile(), Clock::Virtual);
+    let outcome = session::run_vector(&mut Reference::new(policy, None), &vector, &options);
+    assert!(outcome.findings.iter().all(|f| f.class > Class::Violates), "{:?}", outcome.findings);
 }
 
 #[test]

@@ -143,9 +143,14 @@ impl Connection {
 
     fn judge_logged(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
         for _ in 0..MAX_ROUNDS {
-            let mut next = Next { hypotheses: Vec::with_capacity(self.hypotheses.len() + 2), licence: None };
+            let mut next = Next { hypotheses: Vec::with_capacity(self.hypotheses.len() + 2), ..Next::default() };
             for h in &self.hypotheses {
                 self.step(h, entry, context, false, &mut next);
+            }
+            if next.is_too_much() {
+                // What is left of a set that was cut short proves nothing against the stack.
+                self.unjudged = Some("too many explanations");
+                return;
             }
             if !next.hypotheses.is_empty() {
                 judged.licence = next.licence;
@@ -231,7 +236,7 @@ impl Connection {
                     next.hypotheses.push(later);
                     return;
                 }
-                let mut set = self.processed(h, h.deferred.len(), context, broken, true);
+                let Some(mut set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
                 for h in &mut set {
                     h.last_arrival = Some(entry.event);
                     self.process(h, arrival, context, broken, &mut next.hypotheses);
@@ -239,13 +244,15 @@ impl Connection {
             }
             (Kind::Emit, What::Emit { segment, .. }) => {
                 for n in 0..=h.deferred.len() {
-                    for h in self.processed(h, n, context, broken, false) {
+                    let Some(set) = self.processed(h, n, context, broken, false) else { return next.too_many = true };
+                    for h in set {
                         self.emission(&h, segment, entry, context, broken && h.blame.is_none(), next);
                     }
                 }
             }
             (Kind::Quiet, _) => {
-                for h in self.processed(h, h.deferred.len(), context, broken, true) {
+                let Some(set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
+                for h in set {
                     let broken = broken && h.blame.is_none();
                     let in_time = self.in_time(&h, event.at, entry, context, broken, next);
                     next.hypotheses.extend(in_time);
@@ -254,7 +261,8 @@ impl Connection {
             // A datagram that is discarded in the midst of a group changes nothing in it.
             (Kind::Discarded(_), _) if !h.deferred.is_empty() => next.hypotheses.push(h.clone()),
             (_, what) => {
-                for h in self.processed(h, h.deferred.len(), context, broken, true) {
+                let Some(set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
+                for h in set {
                     self.call(&h, entry.kind, what, &at, broken && h.blame.is_none(), &mut next.hypotheses);
                 }
             }
@@ -262,8 +270,8 @@ impl Connection {
     }
 
     /// The explanations that this one becomes when it processes its first `count` waiting arrivals; none where one of them has to wait for the
-    /// stack's ISN, unless the stack is `at_rest`: then no SYN-ACK comes any more.
-    fn processed(&self, h: &Hypothesis, count: usize, context: &Context<'_>, broken: bool, at_rest: bool) -> Vec<Hypothesis> {
+    /// stack's ISN, unless the stack is `at_rest`: then no SYN-ACK comes any more. `None` where there are more of them than are followed.
+    fn processed(&self, h: &Hypothesis, count: usize, context: &Context<'_>, broken: bool, at_rest: bool) -> Option<Vec<Hypothesis>> {
         let mut set = vec![h.clone()];
         let all = count == h.deferred.len() && at_rest;
         for _ in 0..count {
@@ -277,11 +285,14 @@ impl Connection {
                 }
                 let arrival = h.deferred.remove(0);
                 self.process(&h, arrival, context, broken, &mut after);
+                if after.len() > MOST_AT_ONCE {
+                    return None;
+                }
             }
             dedup(&mut after);
             set = after;
         }
-        set
+        Some(set)
     }
 
     /// An arrival is processed.
@@ -383,7 +394,9 @@ impl Connection {
         let mut h = h.clone();
         h.acknowledges_late(now);
         let Some(due) = h.overdue(now, context.profile) else { return Some(h) };
-        if due.rule == rules::RETRANSMISSION_TIMEOUT && h.may_have_given_up(now, context.profile) {
+        // RFC 9293 section 3.8.3: at R2 the connection is closed, and with it goes what was not overdue by then.
+        let by = if due.rule == rules::RETRANSMISSION_TIMEOUT { now } else { due.deadline };
+        if h.may_have_given_up(by, context.profile) {
             let gone = h.gone(Ended::TimedOut);
             return gone.overdue(now, context.profile).is_none().then_some(gone);
         }
@@ -413,6 +426,15 @@ pub(super) struct Next {
     pub(super) hypotheses: Vec<Hypothesis>,
     /// Why a segment is permitted, where it is one.
     licence: Option<Licence>,
+    /// A group of arrivals could be processed in more ways than are followed.
+    pub(super) too_many: bool,
+}
+
+impl Next {
+    /// Whether more came of an entry than is followed.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.too_many || self.hypotheses.len() > MOST_AT_ONCE
+    }
 }
 
 /// A call that concerns a connection, as an entry.
@@ -449,6 +471,8 @@ pub(super) fn dedup(set: &mut Vec<Hypothesis>) {
 const MAX_GROUP: usize = 16;
 /// Entries between two checkpoints.
 pub(super) const CHECKPOINT_EVERY: usize = 8;
+/// Most explanations on the way to those that are kept: equal ones among them are not yet one.
+const MOST_AT_ONCE: usize = 2560;
 /// Most permitted explanations at a time.
 pub(super) const MAX_HYPOTHESES: usize = 640;
 /// Most faults at one entry.

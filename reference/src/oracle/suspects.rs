@@ -64,6 +64,9 @@ impl Connection {
             let mut next = Next::default();
             for h in &set {
                 self.step(h, *past, context, true, &mut next);
+                if next.is_too_much() {
+                    return Suspicion::Nothing;
+                }
             }
             let mut next = next.hypotheses;
             dedup(&mut next);
