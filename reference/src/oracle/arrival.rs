@@ -299,8 +299,8 @@ impl Hypothesis {
 
     /// A reply that the stack did not give although it has settled since its cause: `settled` is the last event by which all was seen.
     pub(crate) fn unanswered(&self, settled: usize, profile: &Profile) -> Option<Due> {
-        let late = |d: &Due| d.at_once && d.cause < settled;
-        self.owed(profile).filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause)
+        let late = |d: &&Due| d.at_once && d.cause < settled;
+        self.owed_replies().filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause).copied()
     }
 }
 

@@ -1,5 +1,6 @@
 //! All explanations of one connection, and what each event makes of them.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::api::{Call, CallResult, Micros};
@@ -14,7 +15,7 @@ use crate::profile::Profile;
 use crate::rules;
 use crate::segment::{Segment, Tuple};
 use crate::state::State;
-use crate::tcb::Conn;
+use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6};
 use crate::trace::{Arrival, Trace, What};
 
 /// A connection under judgement.
@@ -26,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) written: Vec<Vec<u8>>,
     /// What the peer sent.
     pub(crate) received: Received,
+    /// Room for the next explanations, kept so that it need not be asked for again.
+    spare: Vec<Hypothesis>,
     pub(super) log: Vec<Entry>,
     pub(super) checkpoints: VecDeque<(usize, Vec<Hypothesis>)>,
     /// SHOULDs that all explanations break, and for how many entries they have: what follows may show another fault instead.
@@ -98,6 +101,7 @@ impl Connection {
             hypotheses: vec![Hypothesis::new()],
             written: Vec::new(),
             received: Received::default(),
+            spare: Vec::new(),
             log: Vec::new(),
             checkpoints: VecDeque::new(),
             departures: Vec::new(),
@@ -127,11 +131,13 @@ impl Connection {
     }
 
     /// Judges one entry. A quiet period in which nothing falls due is not even recorded.
-    pub(crate) fn judge(&mut self, entry: Entry, context: &Context<'_>) -> Judged {
+    pub(crate) fn judge(&mut self, entry: Entry, trace: &Trace, profile: &Profile) -> Judged {
         let mut judged = Judged::default();
-        if self.unjudged.is_some() || (entry.kind == Kind::Quiet && context.trace.events[entry.event].at <= self.deadline) {
+        if self.unjudged.is_some() || (entry.kind == Kind::Quiet && trace.events[entry.event].at <= self.deadline) {
             return judged;
         }
+        let default_mss = if self.tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
+        let context = &Context { trace, profile, default_mss };
         if self.log.len().is_multiple_of(CHECKPOINT_EVERY) {
             self.checkpoint();
         }
@@ -143,7 +149,7 @@ impl Connection {
 
     fn judge_logged(&mut self, entry: Entry, context: &Context<'_>, judged: &mut Judged) {
         for _ in 0..MAX_ROUNDS {
-            let mut next = Next { hypotheses: Vec::with_capacity(self.hypotheses.len() + 2), ..Next::default() };
+            let mut next = Next { hypotheses: std::mem::take(&mut self.spare), ..Next::default() };
             for h in &self.hypotheses {
                 self.step(h, entry, context, false, &mut next);
             }
@@ -196,7 +202,8 @@ impl Connection {
         if self.established_at.is_none() && next.iter().all(|h| h.user.established) {
             self.established_at = Some(entry.event);
         }
-        self.hypotheses = next;
+        self.spare = std::mem::replace(&mut self.hypotheses, next);
+        self.spare.clear();
         self.convict_if_certain(judged);
     }
 
@@ -236,25 +243,26 @@ impl Connection {
                     next.hypotheses.push(later);
                     return;
                 }
-                let Some(mut set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
-                for h in &mut set {
-                    h.last_arrival = Some(entry.event);
+                let Some(set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
+                let from = next.hypotheses.len();
+                for h in set.iter() {
                     self.process(h, arrival, context, broken, &mut next.hypotheses);
                 }
+                next.hypotheses[from..].iter_mut().for_each(|h| h.last_arrival = Some(entry.event));
             }
             (Kind::Emit, What::Emit { segment, .. }) => {
                 for n in 0..=h.deferred.len() {
                     let Some(set) = self.processed(h, n, context, broken, false) else { return next.too_many = true };
-                    for h in set {
-                        self.emission(&h, segment, entry, context, broken && h.blame.is_none(), next);
+                    for h in set.iter() {
+                        self.emission(h, segment, entry, context, broken && h.blame.is_none(), next);
                     }
                 }
             }
             (Kind::Quiet, _) => {
                 let Some(set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
-                for h in set {
+                for h in set.iter() {
                     let broken = broken && h.blame.is_none();
-                    let in_time = self.in_time(&h, event.at, entry, context, broken, next);
+                    let in_time = self.in_time(h, event.at, entry, context, broken, next);
                     next.hypotheses.extend(in_time);
                 }
             }
@@ -262,8 +270,8 @@ impl Connection {
             (Kind::Discarded(_), _) if !h.deferred.is_empty() => next.hypotheses.push(h.clone()),
             (_, what) => {
                 let Some(set) = self.processed(h, h.deferred.len(), context, broken, true) else { return next.too_many = true };
-                for h in set {
-                    self.call(&h, entry.kind, what, &at, broken && h.blame.is_none(), &mut next.hypotheses);
+                for h in set.iter() {
+                    self.call(h, entry.kind, what, &at, broken && h.blame.is_none(), &mut next.hypotheses);
                 }
             }
         }
@@ -271,7 +279,17 @@ impl Connection {
 
     /// The explanations that this one becomes when it processes its first `count` waiting arrivals; none where one of them has to wait for the
     /// stack's ISN, unless the stack is `at_rest`: then no SYN-ACK comes any more. `None` where there are more of them than are followed.
-    fn processed(&self, h: &Hypothesis, count: usize, context: &Context<'_>, broken: bool, at_rest: bool) -> Option<Vec<Hypothesis>> {
+    fn processed<'h>(
+        &self,
+        h: &'h Hypothesis,
+        count: usize,
+        context: &Context<'_>,
+        broken: bool,
+        at_rest: bool,
+    ) -> Option<Cow<'h, [Hypothesis]>> {
+        if count == 0 {
+            return Some(Cow::Borrowed(std::slice::from_ref(h)));
+        }
         let mut set = vec![h.clone()];
         let all = count == h.deferred.len() && at_rest;
         for _ in 0..count {
@@ -292,7 +310,7 @@ impl Connection {
             dedup(&mut after);
             set = after;
         }
-        Some(set)
+        Some(Cow::Owned(set))
     }
 
     /// An arrival is processed.

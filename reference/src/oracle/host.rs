@@ -6,7 +6,7 @@ use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
 use crate::oracle::arrival::Port;
-use crate::oracle::connection::{Connection, Context, Entry, Judged, Kind, entry_of_call};
+use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::oracle::hypothesis::Hypothesis;
 use crate::profile::Profile;
@@ -14,7 +14,6 @@ use crate::relation::not_unicast;
 use crate::rules;
 use crate::segment::{Segment, Tuple};
 use crate::state::State;
-use crate::tcb::{DEFAULT_MSS_V4, DEFAULT_MSS_V6};
 use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
 
 /// Judges a trace against RFC 9293. Feed it the same growing trace again and again: [`Oracle::read`] judges what is new.
@@ -27,7 +26,8 @@ pub struct Oracle {
     /// Connects whose 4-tuple shows with their SYN: local and remote port, family, socket, event.
     connecting: Vec<(u16, u16, Family, SocketId, usize)>,
     findings: Vec<Finding>,
-    licences: BTreeMap<usize, Licence>,
+    /// By event, in their order.
+    licences: Vec<(usize, Licence)>,
     last_arrival: BTreeMap<Tuple, (RuleId, usize)>,
     /// The last event by which everything that the stack had sent was seen.
     settled: usize,
@@ -80,7 +80,7 @@ impl Oracle {
             connections: BTreeMap::new(),
             connecting: Vec::new(),
             findings: Vec::new(),
-            licences: BTreeMap::new(),
+            licences: Vec::new(),
             last_arrival: BTreeMap::new(),
             settled: 0,
             stats: Stats::default(),
@@ -121,7 +121,7 @@ impl Oracle {
     /// Why the segment at this index of the trace is permitted; `None` where it is not, or is not a segment of the stack.
     #[must_use]
     pub fn licence(&self, event: usize) -> Option<Licence> {
-        self.licences.get(&event).copied()
+        self.licences.binary_search_by_key(&event, |&(at, _)| at).ok().map(|i| self.licences[i].1)
     }
 
     /// The states that a connection can be in.
@@ -201,7 +201,9 @@ impl Oracle {
         if segment.mss().is_some() && !segment.is_syn() {
             self.find(rules::MSS_ONLY_ON_SYN, "mss", tuple, index, trace, "no MSS option outside a SYN");
         }
-        if let Some(&(rule, _)) = self.last_arrival.get(&tuple).filter(|_| tuple.is_not_unicast()) {
+        if tuple.is_not_unicast()
+            && let Some(&(rule, _)) = self.last_arrival.get(&tuple)
+        {
             self.find(rule, "reply", tuple, index, trace, "silence");
             self.stats.judged += 1;
             return;
@@ -411,9 +413,11 @@ impl Oracle {
         if kind == Kind::Quiet {
             self.overdue_connects(trace.events[index].at, index, trace);
         }
-        let tuples: Vec<Tuple> = self.connections.values().filter(|c| which(c)).map(|c| c.tuple).collect();
-        for tuple in tuples {
-            self.judge(tuple, index, kind, usize::MAX, trace);
+        let entry = Entry { event: index, kind, settled: self.settled, stream: usize::MAX };
+        for connection in self.connections.values_mut().filter(|c| which(c)) {
+            let judged = connection.judge(entry, trace, &self.profile);
+            self.stats.most_hypotheses = self.stats.most_hypotheses.max(connection.hypotheses.len());
+            self.findings.extend(judged.findings);
         }
     }
 
@@ -440,10 +444,8 @@ impl Oracle {
 
     fn judge(&mut self, tuple: Tuple, event: usize, kind: Kind, stream: usize, trace: &Trace) {
         let entry = Entry { event, kind, settled: self.settled, stream };
-        let default_mss = if tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 };
-        let context = Context { trace, profile: &self.profile, default_mss };
         let Some(connection) = self.connections.get_mut(&tuple) else { return };
-        let judged = connection.judge(entry, &context);
+        let judged = connection.judge(entry, trace, &self.profile);
         self.stats.most_hypotheses = self.stats.most_hypotheses.max(connection.hypotheses.len());
         if entry.kind == Kind::Emit {
             if connection.unjudged.is_some() {
@@ -451,9 +453,7 @@ impl Oracle {
             } else {
                 self.stats.judged += 1;
             }
-            if let Some(licence) = judged.licence {
-                self.licences.insert(entry.event, licence);
-            }
+            self.licences.extend(judged.licence.map(|licence| (entry.event, licence)));
         }
         self.findings.extend(judged.findings);
     }

@@ -312,10 +312,15 @@ impl Hypothesis {
         None
     }
 
+    /// Everything owed to an arrival or a call.
+    pub(crate) fn owed_replies(&self) -> impl Iterator<Item = &Due> {
+        let resets = self.dues.resets.iter().map(|(_, d)| d);
+        resets.chain(&self.dues.syn).chain(&self.dues.ack_now).chain(&self.dues.ack).filter(|d| !d.optional)
+    }
+
     /// Everything owed with its deadline, whether by an arrival or of its own accord.
     pub(crate) fn owed(&self, profile: &Profile) -> impl Iterator<Item = Due> {
-        let resets = self.dues.resets.iter().map(|(_, d)| *d);
-        resets.chain(self.dues.syn).chain(self.dues.ack_now).chain(self.dues.ack).chain(self.own_accord(profile)).filter(|d| !d.optional)
+        self.owed_replies().copied().chain(self.own_accord(profile))
     }
 
     /// The earliest deadline.
@@ -323,7 +328,8 @@ impl Hypothesis {
         if !self.deferred.is_empty() {
             return 0;
         }
-        self.owed(profile).chain(self.dues.ack_soon).map(|d| d.deadline).min().unwrap_or(Micros::MAX)
+        let replies = self.owed_replies().chain(&self.dues.ack_soon).map(|d| d.deadline);
+        replies.chain(self.own_accord(profile).map(|d| d.deadline)).min().unwrap_or(Micros::MAX)
     }
 
     /// This explanation breaks a SHOULD at this event.
