@@ -53,6 +53,10 @@ pub(crate) enum Freedom {
     NeedNotCheckAck,
     /// Sections 3.10.4 and 3.10.5: CLOSE and ABORT delete the TCB of SYN-SENT; that a reset goes out with it is not excluded.
     ResetOfClosing,
+    /// Sections 3.10.4 and 3.10.5 ask for no reset in these states, so nothing says what its numbers are where one is sent all the same.
+    ResetNotAskedFor,
+    /// RFC 5681 section 4.3 and RFC 6298 (5.4): a stack that goes back to SND.UNA after a time-out may send its next ACK from there.
+    WentBack,
     /// NOTES, freedom 4: a second SYN in SYN-RECEIVED returns to LISTEN in silence, or draws a reset, an ACK or the SYN-ACK again.
     SecondSyn,
     /// Figure 7: the SYN-ACK of a simultaneous open may complete it without a reply.
@@ -90,6 +94,12 @@ impl Place<'_> {
                 self.not_shrunk(tuple, segment, window).then_some(Freedom::WindowChoice)
             }
             Kind::SeqUp | Kind::SeqDown if segment.is_syn() && self.last_word(tuple) => Some(Freedom::AnyIsn),
+            Kind::SeqDown | Kind::AckUp | Kind::AckDown
+                if segment.is_rst() && optional && self.is_abort() || self.rule("CLOSE/SYN-SENT") =>
+            {
+                Some(Freedom::ResetNotAskedFor)
+            }
+            Kind::SeqDown if segment.is_empty() && self.has_gone_back(tuple) => Some(Freedom::WentBack),
             Kind::SeqDown if self.is_probing(tuple, segment) => Some(Freedom::ProbeForm),
             Kind::Dropped if optional => Some(Freedom::NotOwed),
             Kind::Dropped if self.rule("LISTEN/syn-fin") => Some(Freedom::SynFin),
@@ -161,6 +171,12 @@ impl Place<'_> {
         first && self.later(tuple).find(|(_, s)| !s.is_rst()).is_none_or(|(_, s)| s.is_syn() && Some(s.seq) != own)
     }
 
+    /// Whether something was sent again that the peer has not acknowledged since.
+    fn has_gone_back(&self, tuple: Tuple) -> bool {
+        let again = (0..self.event).rev().find(|&i| self.emitted(i).is_some_and(|(t, s)| t == tuple && !s.is_empty()));
+        again.is_some_and(|i| kinds::is_again(self.trace, i))
+    }
+
     /// Whether the segment is a probe of a closed window, or an ACK while one is in flight.
     fn is_probing(&self, tuple: Tuple, segment: &Segment) -> bool {
         let one = |s: &Segment| s.payload.len() == 1;
@@ -198,7 +214,8 @@ impl Place<'_> {
             _ => false,
         };
         let reopened = |e: &Event| matches!(&e.what, What::Arrive { tuple: t, arrival: Arrival::Segment(s) } if *t == tuple && s.is_syn());
-        let ends = |e: &&Event| ends(e) || (self.rule("FIN-WAIT-2/fin") && reopened(e));
+        let time_wait = self.rule("FIN-WAIT-2/fin") || self.rule("FIN-WAIT-1/fin-acks-ours");
+        let ends = |e: &&Event| ends(e) || (time_wait && reopened(e));
         // What follows must not build on the segment.
         let builds = |e: &Event| match &e.what {
             What::Emit { tuple: t, segment: s, .. } => *t == tuple && !s.is_rst(),
@@ -227,6 +244,7 @@ impl Place<'_> {
     fn not_shrunk(&self, tuple: Tuple, segment: &Segment, window: u16) -> bool {
         let shift = self.own_shift(tuple);
         let edge = |s: &Segment, w: u16| s.ack + (u32::from(w) << if s.is_syn() { 0 } else { shift });
+        let granule = (1 << shift) - 1;
         let mut highest = None;
         let mut iss = None;
         for s in self.emissions(tuple, ..self.event).filter(|s| !s.is_rst()) {
@@ -234,13 +252,15 @@ impl Place<'_> {
                 (iss, highest) = (Some(s.seq), None);
             }
             if s.is_ack() {
-                highest = Some(highest.map_or(edge(s, s.window), |h: Seq| h.max(edge(s, s.window))));
+                // What has moved left stays there; less than a unit of the scale is rounding.
+                let at = edge(s, s.window);
+                highest = Some(highest.filter(|h: &Seq| at.lt(*h) && (at + granule).ge(*h)).unwrap_or(at));
             }
         }
         if segment.is_syn() && iss != Some(segment.seq) {
             return true;
         }
-        highest.is_none_or(|h| h.le(edge(segment, window) + ((1 << shift) - 1)))
+        highest.is_none_or(|h| h.le(edge(segment, window) + granule))
     }
 
     /// The shift of the windows that the stack sends, where both SYNs offered one.
@@ -334,7 +354,7 @@ impl Place<'_> {
         acked.is_some_and(|a| a.lt(segment.seq))
     }
 
-    /// Arrivals since the stack's last ACK that may draw one: not a pure ACK at RCV.NXT, except in TIME-WAIT.
+    /// Arrivals since the stack's last ACK that may draw one: not a pure ACK at RCV.NXT, except in TIME-WAIT and LAST-ACK.
     fn arrivals_since_last_ack(&self, tuple: Tuple) -> usize {
         let before = || self.trace.events[..self.event].iter().rev();
         let expected = before().find_map(|e| match &e.what {
@@ -344,7 +364,7 @@ impl Place<'_> {
         let spoke = |e: &&Event| matches!(&e.what, What::Emit { tuple: t, segment: s, .. } if *t == tuple && s.is_ack());
         let draws = |e: &&Event| match &e.what {
             What::Arrive { tuple: t, arrival: Arrival::Segment(s) } => {
-                *t == tuple && (!s.is_empty() || Some(s.seq) != expected || self.rule("TIME-WAIT"))
+                *t == tuple && (!s.is_empty() || Some(s.seq) != expected || self.rule("TIME-WAIT") || self.rule("LAST-ACK"))
             }
             _ => false,
         };

@@ -18,6 +18,8 @@ pub(crate) struct At<'a> {
     pub(crate) now: Micros,
     pub(crate) profile: &'a Profile,
     pub(crate) port: Port,
+    /// The last event before it by which everything that the stack had sent was seen.
+    pub(crate) settled: usize,
     pub(crate) default_mss: u16,
 }
 
@@ -144,6 +146,10 @@ impl Hypothesis {
             TimeWaitTimer::MayRestart if at.profile.grants(rules::TIME_WAIT_FIN_LITERAL) => self.clocks.time_wait.1 = at.now,
             TimeWaitTimer::MayRestart => self.clocks.time_wait = (at.now, at.now),
         }
+        if at.profile.settles {
+            // What may be sent at once, and was not, does not come any more.
+            self.dues.resets.retain(|(_, due)| !(due.optional && due.at_once && due.cause < at.settled));
+        }
         let begins_from = matches!(&before, Conn::Absent) || state == State::TimeWait;
         let opened = outcome.answer == Answer::SynAck && begins_from && self.conn != Conn::Absent;
         let reopened = before.tcb().map(|t| t.snd_nxt);
@@ -256,8 +262,11 @@ impl Hypothesis {
     fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, at: &At<'_>) {
         let due = |level, within, rule| Due { rule, level, cause: at.event, deadline: at.now + within, optional: false, at_once: false };
         let reply = |level| Due { at_once: true, ..due(level, at.profile.reply, rule) };
-        if !matches!(answer, Answer::Silence | Answer::Reset(_) | Answer::MayReset(_) | Answer::SynAck) {
-            self.credits = self.credits.saturating_add(1);
+        // One ACK for each incoming segment (RFC 5681 section 4.2); that of text in order is owed, and no other one comes of it.
+        let earns = matches!(answer, Answer::MayAck | Answer::Ack(Owed::AtOnce(_) | Owed::ShouldBeAtOnce(_)));
+        if earns {
+            let unused = if at.now > self.credits_until { 0 } else { self.credits };
+            self.credits = unused.saturating_add(1);
             self.credits_until = at.now + at.profile.ack_delay;
         }
         match answer {

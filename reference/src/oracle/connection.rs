@@ -216,6 +216,7 @@ impl Connection {
             now: event.at,
             profile: context.profile,
             port: if let Kind::Arrive(port) = entry.kind { port } else { Port::Free },
+            settled: entry.settled,
             default_mss: context.default_mss,
         };
         if entry.stream < h.user.stream {
@@ -233,7 +234,7 @@ impl Connection {
         }
         match (entry.kind, &event.what) {
             (Kind::Arrive(port), What::Arrive { arrival: Arrival::Segment(_), .. }) => {
-                let arrival = Deferred { event: entry.event, port };
+                let arrival = Deferred { event: entry.event, port, settled: entry.settled };
                 // Of a group, only the first is certain to have been processed before the next segment of the stack.
                 let grouped = h.last_arrival.is_some_and(|last| last > entry.settled);
                 if h.deferred.len() < MAX_GROUP && (grouped || (h.iss_unseen && h.conn != Conn::Absent)) {
@@ -317,7 +318,14 @@ impl Connection {
     fn process(&self, h: &Hypothesis, arrival: Deferred, context: &Context<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
         let event = &context.trace.events[arrival.event];
         let What::Arrive { arrival: Arrival::Segment(segment), .. } = &event.what else { return };
-        let at = At { event: arrival.event, now: event.at, profile: context.profile, port: arrival.port, default_mss: context.default_mss };
+        let at = At {
+            event: arrival.event,
+            now: event.at,
+            profile: context.profile,
+            port: arrival.port,
+            settled: arrival.settled,
+            default_mss: context.default_mss,
+        };
         h.arrivals(segment, &at, out);
         if broken && h.blame.is_none() {
             h.broken_arrivals(segment, &at, out);

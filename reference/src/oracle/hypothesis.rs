@@ -51,6 +51,8 @@ pub(crate) struct Hypothesis {
 pub(crate) struct Deferred {
     pub(crate) event: usize,
     pub(crate) port: Port,
+    /// The last event before it by which everything that the stack had sent was seen.
+    pub(crate) settled: usize,
 }
 
 /// What must still be sent.
