@@ -3,6 +3,7 @@ pub mod cli;
 pub mod doctor;
 pub mod expectations;
 pub mod fuzz;
+pub mod mutants;
 pub mod report;
 pub mod run;
 pub mod select;

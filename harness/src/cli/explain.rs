@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use tcp_reference::catalogue::{self, Observable, RuleId};
 use tcp_reference::judged::{Judged, judged};
-use tcp_reference::stack::MUTANTS;
+use tcp_reference::stack::Mutant;
 
 use super::{FAULT, FINDINGS, OK, USAGE, complain, diagnose, print};
 use crate::doctor;
@@ -43,7 +43,7 @@ pub(super) fn explain(id: &str) -> u8 {
             None => "not yet".to_owned(),
         }
     );
-    let breaking: Vec<&str> = MUTANTS.iter().filter(|m| m.breaks.contains(&rule.id)).map(|m| m.name).collect();
+    let breaking: Vec<&str> = Mutant::all().filter(|m| m.breaks.contains(&rule.id)).map(|m| m.name).collect();
     if !breaking.is_empty() {
         let _ = writeln!(text, "  broken on purpose by: {}", breaking.join(", "));
     }

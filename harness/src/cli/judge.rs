@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tcp_reference::finding::Class;
-use tcp_reference::stack::MUTANTS;
+use tcp_reference::stack::Mutant;
 use tcp_vectors::parse;
 
 use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, print};
@@ -101,8 +101,8 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
 /// Whether there is a target of this name; what to say where there is none.
 fn known_target(wanted: &str) -> Result<(), String> {
     if let Some(name) = wanted.strip_prefix("mutant:") {
-        let near = did_you_mean(name, MUTANTS.iter().map(|m| m.name));
-        let there_is = MUTANTS.iter().any(|m| m.name == name);
+        let near = did_you_mean(name, Mutant::all().map(|m| m.name));
+        let there_is = Mutant::all().any(|m| m.name == name);
         return if there_is {
             Ok(())
         } else {

@@ -2,6 +2,7 @@
 
 mod explain;
 mod judge;
+mod mutants;
 mod show;
 
 use std::io::{self, IsTerminal, Write};
@@ -56,6 +57,8 @@ enum Command {
         /// The rule's id, as in RFC9293:MUST-14.
         rule: String,
     },
+    /// Tries mutants of the reference stack against the vectors, then against the fuzzer, and says what found each out.
+    Mutants(MutantsArgs),
     /// Tries each thing that each target needs, and says how to get what is missing.
     Doctor,
     /// Runs a vector from a file outside the tree.
@@ -77,6 +80,21 @@ struct ListArgs {
     /// Lists the mutants instead.
     #[arg(long)]
     mutants: bool,
+}
+
+#[derive(Args, Debug)]
+struct MutantsArgs {
+    /// Globs of mutants' names, or of rules that they break; all mutants without any.
+    filters: Vec<String>,
+    /// Decides the peer's ISNs and the fuzzer's scripts.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fuzz steps after which a mutant that no vector finds out counts as a survivor.
+    #[arg(long, default_value_t = 200_000)]
+    steps: u64,
+    /// Mutants side by side; by itself, as many as there are processors.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
 }
 
 #[derive(Args, Debug)]
@@ -177,6 +195,7 @@ pub fn main() -> ExitCode {
         Some(Command::List(args)) => show::list(args),
         Some(Command::Show(args)) => show::show(args),
         Some(Command::Explain { rule }) => explain::explain(rule),
+        Some(Command::Mutants(args)) => mutants::mutants(args),
         Some(Command::Doctor) => explain::doctor(),
     };
     ExitCode::from(code)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use tcp_reference::stack::MUTANTS;
+use tcp_reference::stack::Mutant;
 use tcp_vectors::golden;
 use tcp_vectors::model::{Base, Num, Step, StepKind, Vector};
 use tcp_vectors::print as vector_print;
@@ -45,9 +45,9 @@ pub(super) fn list(args: &ListArgs) -> u8 {
 
 /// Each mutant with the rules that it breaks.
 fn mutants() -> String {
-    let width = MUTANTS.iter().map(|m| m.name.len()).max().unwrap_or(0);
+    let width = Mutant::all().map(|m| m.name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for mutant in MUTANTS {
+    for mutant in Mutant::all() {
         let breaks: Vec<&str> = mutant.breaks.iter().map(|r| r.0).collect();
         let _ = writeln!(text, "{:<width$}  {}", mutant.name, breaks.join(" "));
     }

@@ -4,7 +4,7 @@
 
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::segment::Tuple;
-use tcp_reference::stack::{MUTANTS, Mutant, Policy, Stack};
+use tcp_reference::stack::{Mutant, Policy, Stack};
 use tcp_reference::trace::WireDefect;
 
 use crate::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
@@ -52,7 +52,7 @@ impl Reference {
             return Ok(Reference::new((mutant.policy)(), Some(mutant)));
         }
         let near: Vec<&str> =
-            MUTANTS.iter().map(|m| m.name).filter(|n| n.split('-').any(|word| name.split('-').any(|w| w == word))).take(5).collect();
+            Mutant::all().map(|m| m.name).filter(|n| n.split('-').any(|word| name.split('-').any(|w| w == word))).take(5).collect();
         let hint = if near.is_empty() { "`harness list --mutants` lists them".to_owned() } else { format!("near it: {}", near.join(", ")) };
         Err(TargetError::Harness(format!("no mutant is called {name:?}; {hint}")))
     }

@@ -4,7 +4,9 @@
 //! arguments.
 
 mod endpoint;
+mod held_out;
 mod mutant;
+mod mutants;
 mod output;
 mod policy;
 
@@ -20,7 +22,9 @@ use crate::state::State;
 use crate::tcb::Conn;
 
 pub use endpoint::Endpoint;
-pub use mutant::{Fault, MUTANTS, Mutant};
+pub use held_out::HELD_OUT;
+pub use mutant::{Fault, Mutant};
+pub use mutants::MUTANTS;
 pub use policy::Policy;
 
 /// A segment that left the stack.
