@@ -21,8 +21,39 @@ pub enum Judged {
     Permission,
     /// It says what these rules say, and findings name them.
     As(Vec<RuleId>),
-    /// It is not judged: why.
-    Not(&'static str),
+    /// A vector asserts it: these do.
+    Asserted(&'static [&'static str]),
+    /// It is not judged: on what ground, and why.
+    Not(Ground, &'static str),
+}
+
+/// On what ground a rule is excepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ground {
+    /// Nothing outside the stack shows it.
+    Unseen,
+    /// It belongs to a feature or a call that no target has.
+    NoTarget,
+    /// It explains, compares or permits; nothing can break it.
+    BindsNothing,
+    /// Another text, or another reading, permits the other way.
+    OtherWay,
+    /// It binds somebody else: the IP layer, the application, the host's administrator.
+    BindsOthers,
+}
+
+impl Ground {
+    /// In a word or two.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Ground::Unseen => "not seen from outside",
+            Ground::NoTarget => "no target has it",
+            Ground::BindsNothing => "binds nothing",
+            Ground::OtherWay => "the other way is right too",
+            Ground::BindsOthers => "binds others",
+        }
+    }
 }
 
 /// How this rule is judged; `None` for one that no part of the oracle knows yet.
@@ -38,8 +69,10 @@ pub fn judged(rule: RuleId) -> Option<Judged> {
         return Some(Judged::As(restated.families.iter().flat_map(Family::all).chain(restated.rules.iter().copied()).collect()));
     }
     let compartments = rule.0.ends_with("security-mismatch");
-    let why = NOT_JUDGED.iter().find(|(id, _)| *id == rule.0).map(|(_, why)| *why);
-    why.or(compartments.then_some("no target has security compartments, which the third step compares")).map(Judged::Not)
+    if compartments {
+        return Some(Judged::Not(Ground::NoTarget, "no target has security compartments, which the third step compares"));
+    }
+    NOT_JUDGED.iter().find(|(id, _, _)| *id == rule.0).map(|&(_, ground, why)| Judged::Not(ground, why))
 }
 
 /// A rule that says in other words what rules say that findings name.
@@ -100,13 +133,17 @@ restated! {
 }
 
 /// Rules that cannot be judged, each with the reason.
-const NOT_JUDGED: &[(&str, &str)] = &[
-    ("RFC9293:SHLD-18", "an ACK at once is right too; the bound of a delay is MUST-40's"),
-    ("RFC5961:3-1", "RFC 9293 takes RFC 793's way for right too; a stack that goes by RFC 5961 is held to 3-2 to 3-4"),
-    ("RFC5961:4-1", "RFC 9293 takes RFC 793's way for right too; a stack that challenges one SYN is held to it for the next"),
-    ("RFC9293:3.10.7.1/CLOSED/data", "what becomes of discarded text does not show outside the stack"),
-    ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", "the calls of a target always name the remote end"),
-    ("RFC9293:3.10.1/OPEN/LISTEN-active", "no call of a target turns a listener into an active OPEN"),
+const NOT_JUDGED: &[(&str, Ground, &str)] = &[
+    ("RFC9293:SHLD-18", Ground::OtherWay, "an ACK at once is right too; the bound of a delay is MUST-40's"),
+    ("RFC5961:3-1", Ground::OtherWay, "RFC 9293 takes RFC 793's way for right too; a stack that goes by RFC 5961 is held to 3-2 to 3-4"),
+    (
+        "RFC5961:4-1",
+        Ground::OtherWay,
+        "RFC 9293 takes RFC 793's way for right too; a stack that challenges one SYN is held to it for the next",
+    ),
+    ("RFC9293:3.10.7.1/CLOSED/data", Ground::Unseen, "what becomes of discarded text does not show outside the stack"),
+    ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", Ground::NoTarget, "the calls of a target always name the remote end"),
+    ("RFC9293:3.10.1/OPEN/LISTEN-active", Ground::NoTarget, "no call of a target turns a listener into an active OPEN"),
 ];
 
 #[cfg(test)]
@@ -125,14 +162,14 @@ mod tests {
 
     #[test]
     fn what_stands_here_is_in_the_catalogue_and_leads_to_rules_that_findings_name() {
-        for id in RESTATED.iter().map(|r| r.id).chain(NOT_JUDGED.iter().map(|(id, _)| *id)) {
+        for id in RESTATED.iter().map(|r| r.id).chain(NOT_JUDGED.iter().map(|(id, _, _)| *id)) {
             let rule = crate::catalogue::rule(id).unwrap_or_else(|| panic!("{id} is not in the catalogue"));
             match judged(rule.id) {
                 Some(Judged::As(names)) => assert!(
                     !names.is_empty() && names.iter().all(|n| matches!(judged(*n), Some(Judged::Named | Judged::Permission))),
                     "{id} leads to a rule that no finding names"
                 ),
-                Some(Judged::Not(_)) => {}
+                Some(Judged::Not(..)) => {}
                 other => panic!("{id} is {other:?} besides"),
             }
         }

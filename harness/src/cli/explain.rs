@@ -6,7 +6,7 @@ use tcp_reference::catalogue::{self, Observable, RuleId};
 use tcp_reference::judged::{Judged, judged};
 use tcp_reference::stack::Mutant;
 
-use super::{FAULT, FINDINGS, OK, USAGE, complain, diagnose, print};
+use super::{FAULT, FINDINGS, OK, USAGE, complain, diagnose, print, rules};
 use crate::doctor;
 use crate::report::json::level;
 use crate::select;
@@ -36,11 +36,8 @@ pub(super) fn explain(id: &str) -> u8 {
         text,
         "  judged: {}",
         match judged(rule.id) {
-            Some(Judged::Named) => "findings name it".to_owned(),
-            Some(Judged::Permission) => "as a permission: without it a right stack would be found at fault".to_owned(),
             Some(Judged::As(rules)) => format!("findings name the rules that say the same:{}", lines(&rules)),
-            Some(Judged::Not(why)) => format!("no: {why}"),
-            None => "not yet".to_owned(),
+            how => rules::told(how.as_ref()),
         }
     );
     let breaking: Vec<&str> = Mutant::all().filter(|m| m.breaks.contains(&rule.id)).map(|m| m.name).collect();

@@ -3,6 +3,7 @@
 mod explain;
 mod judge;
 mod mutants;
+mod rules;
 mod show;
 
 use std::io::{self, IsTerminal, Write};
@@ -57,6 +58,8 @@ enum Command {
         /// The rule's id, as in RFC9293:MUST-14.
         rule: String,
     },
+    /// Lists the rules of the catalogue, how each is judged, and how many vectors and mutants it has.
+    Rules(RulesArgs),
     /// Tries mutants of the reference stack against the vectors, then against the fuzzer, and says what found each out.
     Mutants(MutantsArgs),
     /// Tries each thing that each target needs, and says how to get what is missing.
@@ -80,6 +83,15 @@ struct ListArgs {
     /// Lists the mutants instead.
     #[arg(long)]
     mutants: bool,
+}
+
+#[derive(Args, Debug)]
+struct RulesArgs {
+    /// Topics, ids or globs of ids; all rules without any.
+    filters: Vec<String>,
+    /// Only rules that a vector of this id, area or glob cites.
+    #[arg(long, value_name = "GLOB")]
+    vector: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -195,6 +207,7 @@ pub fn main() -> ExitCode {
         Some(Command::List(args)) => show::list(args),
         Some(Command::Show(args)) => show::show(args),
         Some(Command::Explain { rule }) => explain::explain(rule),
+        Some(Command::Rules(args)) => rules::rules(args),
         Some(Command::Mutants(args)) => mutants::mutants(args),
         Some(Command::Doctor) => explain::doctor(),
     };
