@@ -37,6 +37,10 @@ pub struct Profile {
     pub linear_syn_timeouts: u8,
     /// Shortest time after which the stack may give up a connection whose segments go unanswered (RFC 9293 SHLD-11: 100 s).
     pub give_up: Micros,
+    /// MTU of the stack's link, octets.
+    pub mtu: u16,
+    /// Segments of the initial window: RFC 6928 allows 10.
+    pub initial_window: u32,
     /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
     pub reply_throttle: Option<Micros>,
     /// Whether the sockets API's `close` is half-duplex (RFC 9293 MAY-1): nobody reads any more, and what is unread or comes later is lost.
@@ -64,6 +68,8 @@ impl Default for Profile {
             rto_max: 120 * SECOND,
             linear_syn_timeouts: 0,
             give_up: 100 * SECOND,
+            mtu: 1500,
+            initial_window: 10,
             reply_throttle: None,
             half_duplex_close: true,
             overrun: 0,

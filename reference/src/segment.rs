@@ -300,6 +300,22 @@ impl Segment {
         self.options.iter().find_map(|o| if let TcpOption::Timestamps { val, ecr } = o { Some((*val, *ecr)) } else { None })
     }
 
+    /// Octets that the options take in the header, padding included.
+    #[must_use]
+    pub fn options_len(&self) -> usize {
+        let octets = |o: &TcpOption| match o {
+            TcpOption::Eol | TcpOption::Nop => 1,
+            TcpOption::Mss(_) => 4,
+            TcpOption::WindowScale(_) => 3,
+            TcpOption::SackPermitted => 2,
+            TcpOption::Sack(blocks) => 2 + 8 * blocks.len(),
+            TcpOption::Timestamps { .. } => 10,
+            TcpOption::Other { data, .. } => 2 + data.len(),
+            TcpOption::IllFormed(octets) => octets.len(),
+        };
+        self.options.iter().map(octets).sum::<usize>().next_multiple_of(4)
+    }
+
     /// Whether SACK is offered.
     #[must_use]
     pub fn sack_permitted(&self) -> bool {

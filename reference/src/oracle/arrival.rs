@@ -204,8 +204,14 @@ impl Hypothesis {
             Conn::SynSent(c) => c.iss,
             Conn::Open(t) => t.snd_una,
         };
+        let (una, nxt, right) = (tcb.snd_una, tcb.snd_nxt, tcb.snd_right());
+        if una != old_una {
+            self.round_trip(at.now, old_una, una, nxt);
+            self.flight_acknowledged(old_una, at);
+        }
+        let Conn::Open(tcb) = &self.conn else { return };
         let clocks = &mut self.clocks;
-        clocks.snd_right_max = clocks.snd_right_max.max(tcb.snd_right());
+        clocks.snd_right_max = clocks.snd_right_max.max(right);
         if matches!(before, Conn::SynSent(_)) {
             clocks.snd_right_max = tcb.snd_right();
             clocks.capacity = tcb.rcv_right.since(tcb.irs + 1);
@@ -230,6 +236,7 @@ impl Hypothesis {
             clocks.resend_below = clocks.resend_below.map(|(_, below)| (tcb.snd_una, below)).filter(|(una, below)| una.lt(*below));
         } else if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
             clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
+            clocks.flight.duplicate_ack(tcb.believed_mss());
         }
         if was.is_some_and(|w| w.snd_right() != tcb.snd_right()) {
             clocks.progress_since = at.now;

@@ -73,6 +73,7 @@ pub(crate) enum Kind {
     Abort,
     ListenerGone,
     KeepAlive(bool),
+    NoDelay(bool),
     Timeout(Option<Micros>),
     Recv,
     Status(State),
@@ -337,7 +338,15 @@ impl Connection {
         let event = &context.trace.events[entry.event];
         let Some(h) = self.in_time(h, event.from, entry, context, broken, next) else { return };
         let written = self.written.get(h.user.stream).map_or(&[][..], Vec::as_slice);
-        let sent = Sent { segment, from: event.from, at: event.at, event: entry.event, profile: context.profile, written };
+        let sent = Sent {
+            segment,
+            from: event.from,
+            at: event.at,
+            event: entry.event,
+            profile: context.profile,
+            v4: self.tuple.local.is_ipv4(),
+            written,
+        };
         // Only a fault is told of the explanation as it was.
         let before = broken.then(|| h.clone());
         let mut after = h;
@@ -399,6 +408,7 @@ impl Connection {
                     Kind::Opening => h.opening(at),
                     Kind::Wrote { octets, urgent } => h.wrote(octets, urgent, at),
                     Kind::KeepAlive(on) => h.user.keepalive = on,
+                    Kind::NoDelay(on) => h.no_delay(on, at.now),
                     Kind::Timeout(t) => h.user.timeout = t,
                     _ => {}
                 }
@@ -474,6 +484,7 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
         (Call::Abort { .. }, CallResult::Done) => Some(Kind::Abort),
         (Call::State { .. }, CallResult::State(s)) => Some(Kind::Status(*s)),
         (Call::Set { option: SetOption::KeepAlive(k), .. }, CallResult::Done) => Some(Kind::KeepAlive(k.is_some())),
+        (Call::Set { option: SetOption::NoDelay(on), .. }, CallResult::Done) => Some(Kind::NoDelay(*on)),
         (Call::Set { option: SetOption::Timeout(t), .. }, CallResult::Done) => Some(Kind::Timeout(*t)),
         _ => None,
     }

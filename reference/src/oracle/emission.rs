@@ -3,11 +3,11 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
-use crate::profile::{Profile, SECOND};
+use crate::profile::Profile;
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
-use crate::tcb::{Conn, SynSent};
+use crate::tcb::{Conn, SynSent, Tcb};
 
 /// What an emission is judged against besides the explanation.
 #[derive(Clone, Copy)]
@@ -17,8 +17,19 @@ pub(crate) struct Sent<'a> {
     pub(crate) at: Micros,
     pub(crate) event: usize,
     pub(crate) profile: &'a Profile,
+    /// Over IPv4.
+    pub(crate) v4: bool,
     /// What the user wrote.
     pub(crate) written: &'a [u8],
+}
+
+impl Sent<'_> {
+    /// Octets of text and options that a segment may hold: Eff.snd.MSS = min(SendMSS+20, MMS_S) - TCPhdrsize - IPoptionsize, options not yet
+    /// subtracted (RFC 9293 section 3.7.1).
+    pub(crate) fn most_text(&self, tcb: &Tcb) -> u16 {
+        let headers = if self.v4 { 40 } else { 60 };
+        tcb.snd_mss.max(self.profile.least_mss).min(self.profile.mtu.saturating_sub(headers))
+    }
 }
 
 /// Why a permitted segment is permitted.
@@ -42,7 +53,7 @@ pub(crate) struct Misfit {
 }
 
 impl Misfit {
-    fn new(rule: RuleId, kind: &'static str, surprise: u8) -> Misfit {
+    pub(crate) fn new(rule: RuleId, kind: &'static str, surprise: u8) -> Misfit {
         Misfit { rule, level: Level::Spec, kind, cause: None, surprise }
     }
 
@@ -57,7 +68,7 @@ impl Misfit {
 }
 
 /// What a stack's clock may be coarse by.
-const CLOCK: Micros = 20_000;
+pub(crate) const CLOCK: Micros = 20_000;
 /// Surprise of an owed segment with one wrong field.
 pub(crate) const GARBLED: u8 = 5;
 /// Surprise of a segment that breaks a rule of its own.
@@ -103,7 +114,7 @@ impl Hypothesis {
     }
 
     /// The misfit of a segment that is of another kind than whatever is owed.
-    fn nearest_to(&self, segment: &Segment) -> Misfit {
+    pub(crate) fn nearest_to(&self, segment: &Segment) -> Misfit {
         let kind = if segment.is_syn() { "syn" } else { "segment" };
         let owed = self.dues.resets.first().map(|(_, d)| *d).or(self.dues.syn).filter(|d| !d.optional);
         owed.map_or_else(|| Misfit::uncalled(self, kind), |due| Misfit::garbled(due, "flags"))
@@ -354,7 +365,7 @@ impl Hypothesis {
             let rule = if tcb.fin_sent.is_some() { rules::close(tcb.state) } else { close_rule };
             return Err(Misfit::new(rule, "fin", BREAKS));
         }
-        if seg.payload.len() > usize::from(tcb.snd_mss.max(sent.profile.least_mss)) {
+        if seg.payload.len() > 1 && seg.payload.len() + seg.options_len() > usize::from(sent.most_text(&tcb)) {
             let rule = if tcb.mss_stated { rules::MSS_OBEYED } else { rules::MSS_DEFAULT };
             return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "length", BREAKS) });
         }
@@ -370,6 +381,7 @@ impl Hypothesis {
             let (rule, level) = if shrunk { (rules::WINDOW_SHRUNK, Level::Should) } else { (rules::WINDOW_BEYOND, Level::Must) };
             return Err(Misfit { level, ..Misfit::new(rule, "beyond-window", BREAKS) });
         }
+        self.within_congestion_window(sent)?;
         if seg.seq != tcb.snd_nxt {
             let licence = self.retransmission(sent)?;
             if new {
@@ -377,6 +389,7 @@ impl Hypothesis {
             }
             return Ok(licence);
         }
+        self.segmented_well(sent)?;
         self.moved_on(sent);
         let rule = if seg.is_fin() { close_rule } else { rules::SEND };
         Ok(Licence { rule, demanded: true })
@@ -397,7 +410,7 @@ impl Hypothesis {
     }
 
     /// New octets left.
-    fn moved_on(&mut self, sent: &Sent<'_>) {
+    pub(crate) fn moved_on(&mut self, sent: &Sent<'_>) {
         let idle = !self.outstanding();
         if idle {
             self.sent_head(sent);
@@ -409,79 +422,6 @@ impl Hypothesis {
                 tcb.fin_sent = Some(sent.segment.text_end());
             }
         }
-    }
-
-    /// Octets that were sent before leave again: under the time-out's licence, that of three duplicate ACKs, or as part of a recovery.
-    fn retransmission(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
-        let seg = sent.segment;
-        let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
-        let nxt = tcb.snd_nxt;
-        if let Some((resent, below)) = self.clocks.resend_below
-            && seg.seq.ge(resent)
-            && seg.seq.lt(below)
-        {
-            self.clocks.resend_below = Some((seg.end(), below));
-            self.resent_otherwise(sent);
-            return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
-        }
-        if (self.clocks.duplicate_acks >= 3 && !self.clocks.fast_resent) || self.clocks.sacked {
-            self.clocks.resend_below = Some((seg.end(), nxt));
-            self.clocks.fast_resent = true;
-            self.resent_otherwise(sent);
-            return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
-        }
-        let licence = self.timed_out(sent, 0)?;
-        self.clocks.resend_below = Some((seg.end(), nxt));
-        Ok(licence)
-    }
-
-    /// The retransmission timer fired: not too early, and backing off.
-    fn timed_out(&mut self, sent: &Sent<'_>, linear: u8) -> Result<Licence, Misfit> {
-        let gap_most = sent.at.saturating_sub(self.clocks.head_sent.0);
-        let early = |rule, level| Misfit { level, ..Misfit::new(rule, "early", BREAKS) };
-        if gap_most + CLOCK < sent.profile.rto_min {
-            return Err(early(rules::RTO_TOO_EARLY, Level::Must));
-        }
-        // RFC 6298 (2.5) allows a bound of 60 s.
-        let doubled = (self.clocks.last_gap + self.clocks.last_gap / 2).min(55 * SECOND);
-        let flat_allowed = self.clocks.timeouts <= linear;
-        if self.clocks.timeouts >= 1 && gap_most + CLOCK < doubled && !flat_allowed {
-            return Err(early(rules::RTO_BACKOFF, Level::Must));
-        }
-        if gap_most + CLOCK < SECOND {
-            self.depart(rules::RTO_MINIMUM, sent.event);
-        }
-        // The timer may have started again after the segment was sent (RFC 6298 (5.3)).
-        self.clocks.last_gap = sent.at.saturating_sub(self.clocks.rto_since.max(self.clocks.head_sent.0));
-        self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
-        self.clocks.backoff = (self.clocks.backoff + 1).min(16);
-        self.resent_head(sent);
-        Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
-    }
-
-    /// Octets left again under another licence than the timer's. It may have been the timer all the same, which then has backed off.
-    fn resent_otherwise(&mut self, sent: &Sent<'_>) {
-        if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
-            self.clocks.backoff = (self.clocks.backoff + 1).min(16);
-            self.clocks.last_gap = 0;
-            self.clocks.resend_below = self.conn.tcb().map(|t| (sent.segment.end(), t.snd_nxt));
-        }
-        self.resent_head(sent);
-    }
-
-    /// Octets left again; where they are the first that wait, the next time-out counts from now.
-    fn resent_head(&mut self, sent: &Sent<'_>) {
-        self.clocks.rto_since = sent.at;
-        if self.conn.tcb().is_none_or(|t| sent.segment.seq.le(t.snd_una)) {
-            self.clocks.head_sent = (sent.from, sent.at);
-        }
-    }
-
-    /// The octet at SND.UNA left now.
-    fn sent_head(&mut self, sent: &Sent<'_>) {
-        self.clocks.head_sent = (sent.from, sent.at);
-        self.clocks.rto_since = sent.at;
-        self.clocks.unanswered_since = sent.from;
     }
 
     /// The window that a segment advertises.

@@ -3,6 +3,8 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
+use crate::oracle::congestion::Flight;
+use crate::oracle::rto::RtoFloor;
 use crate::profile::{Profile, SECOND};
 use crate::relation::{Habits, ResetForm, Signal, TimestampsSeen};
 use crate::rules;
@@ -143,6 +145,10 @@ pub(crate) struct Clocks {
     pub(crate) snd_right_max: Seq,
     /// Most octets of buffer seen.
     pub(crate) capacity: u32,
+    /// The shortest time-out that the round trips seen allow.
+    pub(crate) rto_floor: Option<RtoFloor>,
+    /// What congestion control allows in flight.
+    pub(crate) flight: Flight,
 }
 
 /// The user's side.
@@ -180,6 +186,8 @@ pub(crate) struct User {
     pub(crate) ecn: bool,
     /// Keep-alives were switched on.
     pub(crate) keepalive: bool,
+    /// Nagle's algorithm was switched off.
+    pub(crate) nodelay: bool,
     /// The user (or its timeout) may end it early.
     pub(crate) timeout: Option<Micros>,
     /// Which of the tuple's incarnations: the index of its stream.
@@ -291,6 +299,9 @@ impl Hypothesis {
     /// What must be sent next of the stack's own accord, by when, and by which rule.
     pub(crate) fn own_accord(&self, profile: &Profile) -> Option<Due> {
         let due = |rule, level, deadline| Due { rule, level, cause: self.last.event, deadline, optional: false, at_once: false };
+        if let Some(owed) = self.owed_without_nagle() {
+            return Some(due(rules::NAGLE_OFF, Level::Must, owed));
+        }
         if self.outstanding() && self.dues.syn.is_none() {
             return Some(due(rules::RETRANSMISSION_TIMEOUT, Level::Spec, self.clocks.rto_since + self.rto_upper(profile)));
         }
@@ -312,6 +323,16 @@ impl Hypothesis {
             return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));
         }
         None
+    }
+
+    /// With Nagle's algorithm off short text does not wait for acknowledgments: by when it must have left, where a segment's worth of window is
+    /// open beside what is in flight.
+    fn owed_without_nagle(&self) -> Option<Micros> {
+        let tcb = self.conn.tcb().filter(|t| self.user.nodelay && t.fin_sent.is_none() && self.clocks.timeouts == 0)?;
+        let established = !matches!(tcb.state, State::SynReceived | State::TimeWait) && !self.iss_unseen;
+        let (queued, flight) = (self.stream_end().offset_from(tcb.snd_nxt), tcb.snd_nxt.since(tcb.snd_una));
+        let fits = flight + queued.max(0).cast_unsigned() <= tcb.snd_wnd.min(u32::from(tcb.snd_mss));
+        (established && queued > 0 && flight > 0 && fits).then(|| self.clocks.progress_since + SECOND)
     }
 
     /// Everything owed to an arrival or a call.

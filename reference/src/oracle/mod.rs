@@ -5,12 +5,14 @@
 //! fault in it, names that fault's rule, and judging goes on from there.
 
 mod arrival;
+mod congestion;
 mod connection;
 mod diagnosis;
 mod emission;
 mod explain;
 mod host;
 mod hypothesis;
+mod rto;
 mod stream;
 mod suspects;
 mod user;

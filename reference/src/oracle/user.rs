@@ -1,6 +1,6 @@
 //! The user's calls as one explanation sees them (RFC 9293 sections 3.10.1 to 3.10.6), and whether their results fit it.
 
-use crate::api::{CallError, CallResult};
+use crate::api::{CallError, CallResult, Micros};
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue};
@@ -29,6 +29,12 @@ impl Hypothesis {
         if nothing_waiting {
             self.clocks.progress_since = at.now;
         }
+    }
+
+    /// Nagle's algorithm is switched on or off (RFC 9293 MUST-17).
+    pub(crate) fn no_delay(&mut self, on: bool, now: Micros) {
+        self.user.nodelay = on;
+        self.clocks.progress_since = self.clocks.progress_since.max(now);
     }
 
     /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.

@@ -245,7 +245,11 @@ impl Endpoint {
             self.measured(now - sent);
         }
         if self.timers.cwnd == 0 {
-            self.timers.cwnd = 10 * mss;
+            // RFC 6928 section 2: one segment after more than one time-out of the SYN. RFC 6298 (5.7): 3 s after any.
+            self.timers.cwnd = if self.timers.timeouts > 1 { mss } else { initial_window(mss) };
+            if self.timers.timeouts > 0 && self.timers.srtt.is_none() {
+                self.timers.rto = 3 * SECOND;
+            }
         } else if self.timers.cwnd < self.timers.ssthresh {
             self.timers.cwnd += mss;
         } else {
@@ -539,6 +543,11 @@ impl Endpoint {
         };
         if segment.is_ack() || !policy.timestamps { segment } else { self.with_timestamps(segment) }
     }
+}
+
+/// RFC 6928 section 2.
+pub(crate) fn initial_window(mss: u32) -> u32 {
+    (10 * mss).min(14_600.max(2 * mss))
 }
 
 /// Octets that a connection takes from its user before they are acknowledged.

@@ -7,7 +7,7 @@ use crate::rules;
 use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
 use crate::stack::Policy;
-use crate::stack::endpoint::Endpoint;
+use crate::stack::endpoint::{Endpoint, initial_window};
 use crate::stack::mutant::Mutant;
 use crate::state::State;
 use crate::tcb::{Conn, Tcb};
@@ -57,7 +57,9 @@ impl Endpoint {
         self.timers.timeouts += 1;
         self.timers.timing = None;
         let flight = self.conn.tcb().map_or(0, |t| t.snd_nxt.since(t.snd_una));
-        if let Conn::Open(t) = &self.conn {
+        if let Conn::Open(t) = &self.conn
+            && t.snd_una != t.iss
+        {
             let mss = u32::from(t.believed_mss());
             self.timers.ssthresh = (flight / 2).max(2 * mss);
             self.timers.cwnd = mss;
@@ -126,7 +128,7 @@ impl Endpoint {
             let offset = t.snd_nxt.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
             let queued = self.unacked.len().saturating_sub(offset);
             let flight = t.snd_nxt.since(t.snd_una);
-            let cwnd = if self.timers.cwnd == 0 { 10 * u32::from(t.believed_mss()) } else { self.timers.cwnd };
+            let cwnd = if self.timers.cwnd == 0 { initial_window(u32::from(t.believed_mss())) } else { self.timers.cwnd };
             let usable = t.snd_wnd.saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
             let n = queued.min(room).min(self.room(t));
@@ -218,10 +220,11 @@ impl Endpoint {
         segment.with_option(TcpOption::Nop).with_option(TcpOption::Nop).with_option(TcpOption::Timestamps { val, ecr })
     }
 
-    /// The most octets of text in a segment beside the options.
+    /// The most octets of text in a segment beside the options: what the peer takes, and what the link does (RFC 9293 section 3.7.1).
     fn room(&self, tcb: &Tcb) -> usize {
         let options = if self.seen.is_some() { 12 } else { 0 };
-        usize::from(tcb.believed_mss()).saturating_sub(options).max(1)
+        let link = MTU - if self.tuple.local.is_ipv4() { 40 } else { 60 };
+        usize::from(tcb.believed_mss().min(link)).saturating_sub(options).max(1)
     }
 
     pub(crate) fn arm_retransmit(&mut self, now: Micros) {
@@ -239,5 +242,7 @@ impl Endpoint {
     }
 }
 
+/// The link's MTU, octets.
+const MTU: u16 = 1500;
 /// Time-outs before a connection is given up, however long they took.
 const LEAST_RETRIES: u32 = 7;

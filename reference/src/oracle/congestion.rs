@@ -1,0 +1,159 @@
+//! What a sender may put on the wire besides what the window allows: the bounds that congestion control sets (RFC 5681, RFC 6928), Nagle's
+//! algorithm and the avoidance of silly windows (RFC 9293 sections 3.7.4 and 3.8.6.2.1).
+//!
+//! RFC 9293 MAY-18 allows any standard congestion control, so only bounds are judged that all of them keep.
+
+use crate::api::Micros;
+use crate::catalogue::{Level, RuleId};
+use crate::oracle::arrival::At;
+use crate::oracle::emission::{BREAKS, Misfit, Sent};
+use crate::oracle::hypothesis::Hypothesis;
+use crate::profile::MILLISECOND;
+use crate::rules;
+use crate::seq::Seq;
+
+/// An upper bound of the congestion window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Flight {
+    /// Octets that may be in flight; nothing was established yet where it is 0.
+    limit: u32,
+    /// What set the bound.
+    phase: Phase,
+    /// After a time-out: SND.NXT when it expired, and the octets sent since. Until that is acknowledged the bound is of these.
+    recovery: Option<(Seq, u32)>,
+    /// Where a short segment ended that is not acknowledged (Nagle).
+    short_until: Option<Seq>,
+}
+
+/// What set the bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Phase {
+    /// The initial window.
+    #[default]
+    Initial,
+    /// The initial window after the SYN was lost more than once.
+    LostSyn,
+    /// Acknowledgments have let it grow.
+    Growing,
+    /// The loss window, after a time-out.
+    Loss,
+}
+
+impl Phase {
+    fn rule(self) -> RuleId {
+        match self {
+            Phase::Initial => rules::INITIAL_WINDOW,
+            Phase::LostSyn => rules::INITIAL_WINDOW_LOST_SYN,
+            Phase::Growing => rules::CONGESTION_CONTROL,
+            Phase::Loss => rules::LOSS_WINDOW,
+        }
+    }
+}
+
+impl Flight {
+    /// RFC 3042 and RFC 5681 section 3.2: each duplicate acknowledgment lets one more segment leave.
+    pub(crate) fn duplicate_ack(&mut self, mss: u16) {
+        self.limit = self.limit.saturating_add(u32::from(mss));
+    }
+}
+
+impl Hypothesis {
+    /// New octets were acknowledged; `old_una` was SND.UNA. To be called before the clocks forget the time-outs.
+    pub(crate) fn flight_acknowledged(&mut self, old_una: Seq, at: &At<'_>) {
+        let Some(tcb) = self.conn.tcb() else { return };
+        let mss = u32::from(tcb.snd_mss.max(at.profile.least_mss));
+        let flight = &mut self.clocks.flight;
+        if old_una == tcb.iss {
+            // RFC 6928 section 2: "more than one SYN or SYN/ACK retransmissions" bring the window of RFC 5681 section 3.1 back.
+            let lost = self.clocks.timeouts > 1;
+            let initial = (at.profile.initial_window * mss).min(14_600.max(2 * mss));
+            *flight = Flight {
+                limit: if lost { mss } else { initial },
+                phase: if lost { Phase::LostSyn } else { Phase::Initial },
+                ..Flight::default()
+            };
+            return;
+        }
+        // RFC 5681 section 3.1: "at most SMSS bytes for each ACK"; byte counting (RFC 3465) and CUBIC count what is acknowledged.
+        let octets = tcb.snd_una.since(old_una);
+        flight.limit = flight.limit.saturating_add(octets.max(mss));
+        flight.short_until = flight.short_until.filter(|end| tcb.snd_una.lt(*end));
+        match flight.recovery {
+            Some((until, _)) if tcb.snd_una.ge(until) => (flight.recovery, flight.phase) = (None, Phase::Growing),
+            // F-RTO (RFC 5682 section 2.1): the first acknowledgment after a time-out lets two new segments leave.
+            Some(_) if self.clocks.timeouts > 0 => flight.limit = flight.limit.saturating_add(2 * mss),
+            Some(_) => {}
+            None => flight.phase = Phase::Growing,
+        }
+    }
+
+    /// The retransmission timer expired: "cwnd MUST be set to no more than the loss window, LW, which equals 1 full-sized segment".
+    pub(crate) fn flight_lost(&mut self, sent: &Sent<'_>) {
+        let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
+        let mss = u32::from(tcb.snd_mss.max(sent.profile.least_mss));
+        let recovery = Some((tcb.snd_nxt, sent.segment.len()));
+        self.clocks.flight = Flight { limit: mss, phase: Phase::Loss, recovery, ..self.clocks.flight };
+    }
+
+    /// Whether the octets of this segment fit the congestion window, whatever a conforming stack makes of it.
+    pub(crate) fn within_congestion_window(&mut self, sent: &Sent<'_>) -> Result<(), Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        let flight = &mut self.clocks.flight;
+        // What SACK blocks take out of the flight is not counted: with them the bound is not known.
+        if flight.limit == 0 || seg.payload.is_empty() || self.clocks.sacked {
+            return Ok(());
+        }
+        let misfit = |phase: Phase| Err(Misfit { level: Level::Must, ..Misfit::new(phase.rule(), "congestion-window", BREAKS) });
+        if let Some((_, spent)) = &mut flight.recovery {
+            let again = seg.seq == tcb.snd_una && *spent > 0 && self.clocks.timeouts > 0;
+            let octets = u32::try_from(seg.payload.len()).unwrap_or(u32::MAX);
+            if !again {
+                *spent = spent.saturating_add(octets);
+                if *spent > flight.limit {
+                    return misfit(flight.phase);
+                }
+            }
+            return Ok(());
+        }
+        if seg.end().gt(tcb.snd_nxt) && seg.text_end().since(tcb.snd_una) > flight.limit {
+            return misfit(flight.phase);
+        }
+        Ok(())
+    }
+
+    /// Whether new text leaves in segments of a good size.
+    pub(crate) fn segmented_well(&mut self, sent: &Sent<'_>) -> Result<(), Misfit> {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        let mss = u32::from(sent.most_text(tcb));
+        let octets = u32::try_from(seg.payload.len()).unwrap_or(u32::MAX);
+        // The MSS that a stack goes by may be smaller: options, the path's MTU. Below half of it a segment is short for certain.
+        let short = octets > 0 && octets < mss / 2 && !seg.is_fin();
+        if !short {
+            return Ok(());
+        }
+        let more_queued = seg.text_end().lt(self.stream_end());
+        let outstanding = tcb.snd_una != tcb.snd_nxt;
+        let usable = tcb.snd_right().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
+        let waited = sent.at.saturating_sub(self.clocks.progress_since);
+        let half_window = tcb.max_snd_wnd / 2;
+        if more_queued && seg.text_end() == tcb.snd_right() && usable < half_window && usable < mss && waited < OVERRIDE {
+            return Err(Misfit { level: Level::Must, ..Misfit::new(rules::SENDER_SILLY_WINDOW, "silly-window", BREAKS) });
+        }
+        if more_queued && !outstanding && usable >= mss && octets < half_window {
+            self.depart(rules::FULL_SEGMENTS, sent.event);
+        }
+        // Nagle holds a short segment while anything is outstanding; Minshall's variant, while a short one is.
+        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        let behind_short = outstanding && self.clocks.flight.short_until.is_some_and(|end| tcb.snd_una.lt(end));
+        if behind_short && !more_queued && !self.user.nodelay && !self.user.urgent {
+            self.depart(rules::NAGLE, sent.event);
+        }
+        self.clocks.flight.short_until = Some(seg.text_end());
+        Ok(())
+    }
+}
+
+/// The least time after which a sender may give up waiting for a better window (RFC 9293 section 3.8.6.2.1: 0.1 to 1.0 seconds).
+const OVERRIDE: Micros = 90 * MILLISECOND;
