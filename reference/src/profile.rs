@@ -37,6 +37,10 @@ pub struct Profile {
     pub linear_syn_timeouts: u8,
     /// Shortest time after which the stack may give up a connection whose segments go unanswered (RFC 9293 SHLD-11: 100 s).
     pub give_up: Micros,
+    /// The same for a SYN (RFC 9293 MUST-23: 3 minutes).
+    pub give_up_syn: Micros,
+    /// The same for a connection after the sockets API's `close`.
+    pub give_up_orphan: Micros,
     /// MTU of the stack's link, octets.
     pub mtu: u16,
     /// Segments of the initial window: RFC 6928 allows 10.
@@ -68,6 +72,8 @@ impl Default for Profile {
             rto_max: 120 * SECOND,
             linear_syn_timeouts: 0,
             give_up: 100 * SECOND,
+            give_up_syn: 180 * SECOND,
+            give_up_orphan: 100 * SECOND,
             mtu: 1500,
             initial_window: 10,
             reply_throttle: None,

@@ -119,8 +119,16 @@ pub struct Resolved {
 pub fn run_vector(target: &mut dyn Target, vector: &Vector, options: &Options) -> Outcome {
     let rules = || vector.header.rules.iter().filter_map(|id| catalogue::rule(id));
     let scale_time_wait = options.scale_time_wait || rules().any(|r| r.topic == "timewait");
-    run_steps(target, &vector.steps, rules().next().map(|r| r.id), &Options { scale_time_wait, ..options.clone() })
+    let options = Options { scale_time_wait, ..options.clone() };
+    if vector.header.needs.iter().any(|n| n == VIRTUAL_CLOCK) && target.capabilities().clock == crate::target::Clock::Real {
+        let session = Session::new(target, &[], None, &options, Instant::now());
+        return session.outcome(Some(Stop::Unsupported("its waits are too long for a real clock".to_owned())));
+    }
+    run_steps(target, &vector.steps, rules().next().map(|r| r.id), &options)
 }
+
+/// What a vector needs whose waits nobody would sit out.
+const VIRTUAL_CLOCK: &str = "virtual-clock";
 
 /// Runs a script: stimuli alone, and what makes no sense in it is passed over.
 #[must_use]

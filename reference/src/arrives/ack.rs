@@ -95,7 +95,8 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         return;
     }
     let Some(next) = honour(tcb, segment) else {
-        text::process(tcb, segment, env, rules::ACK_DUPLICATE, out);
+        let rule = if offers_stale_window(tcb, segment) { rules::WINDOW_STALE } else { rules::ACK_DUPLICATE };
+        text::process(tcb, segment, env, rule, out);
         return;
     };
     let rule = match (tcb.state, next.state) {
@@ -103,6 +104,7 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
             rules::ACK_OF_FIN.at(tcb.state)
         }
         (State::FinWait1 | State::Closing | State::LastAck, _) => rules::ACK_NOT_FIN.at(tcb.state),
+        (State::Established, _) if offers_stale_window(tcb, segment) => rules::WINDOW_STALE,
         (State::FinWait2, _) => rules::FIN_WAIT_2_ACK,
         (State::CloseWait, _) => rules::CLOSE_WAIT_ACK,
         _ if next.snd_una == tcb.snd_una => rules::WINDOW_UPDATE,
@@ -119,6 +121,17 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     }
 }
 
+/// "If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and SND.WL2 =< SEG.ACK))".
+fn updates_window(tcb: &Tcb, segment: &Segment) -> bool {
+    tcb.snd_wl1.lt(segment.seq) || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2.le(segment.ack))
+}
+
+/// Whether an older segment brings another window than the one that stands.
+fn offers_stale_window(tcb: &Tcb, segment: &Segment) -> bool {
+    let offered = u32::from(segment.window) << tcb.snd_scale;
+    !updates_window(tcb, segment) && offered != tcb.snd_wnd && tcb.state == State::Established
+}
+
 /// The effects of an acknowledgment on a synchronized connection: SND.UNA, the window, and the state where it acknowledges the FIN.
 /// `None` where it changes nothing. [`State::Closed`] stands for "delete the TCB".
 pub(crate) fn honour(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
@@ -128,8 +141,7 @@ pub(crate) fn honour(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
     let mut next = tcb.clone();
     next.snd_una = segment.ack;
     // SND.WND is an offset from SND.UNA: where an older segment acknowledges text without updating it, the right edge moves along.
-    let newer = tcb.snd_wl1.lt(segment.seq) || (tcb.snd_wl1 == segment.seq && tcb.snd_wl2.le(segment.ack));
-    if newer {
+    if updates_window(tcb, segment) {
         next.take_window(segment);
     }
     if next.fin_acked() {

@@ -92,15 +92,6 @@ impl Hypothesis {
         }
     }
 
-    /// Whether unanswered retransmissions can have ended the connection (R2, RFC 9293 section 3.8.3).
-    pub(crate) fn may_have_given_up(&self, now: Micros, profile: &Profile) -> bool {
-        let patience = self.user.timeout.unwrap_or(profile.give_up);
-        self.outstanding()
-            && self.clocks.timeouts.max(self.clocks.backoff) >= 3
-            && now >= self.clocks.unanswered_since + patience - patience / 10
-            || self.user.timeout.is_some_and(|t| self.outstanding() && now >= self.clocks.unanswered_since + t - t / 10)
-    }
-
     /// The connection is gone.
     #[must_use]
     pub(crate) fn gone(mut self, how: Ended) -> Hypothesis {
@@ -169,6 +160,9 @@ impl Hypothesis {
             (_, Conn::Open(_)) => self.progress(&before, segment, at),
             (_, Conn::SynSent(_)) => {}
         }
+        let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
+        self.clocks.keepalives = 0;
+        self.clocks.heard_at = (if acceptable { at.now } else { self.clocks.heard_at.0 }, at.now);
         self.answer(outcome.answer, outcome.rule, segment, at);
         self
     }
@@ -230,17 +224,30 @@ impl Hypothesis {
             clocks.duplicate_acks = 0;
             clocks.fast_resent = false;
             clocks.rto_since = at.now;
+            clocks.acked_at = at.now;
             clocks.unanswered_since = at.now;
             clocks.progress_since = at.now;
+            clocks.recovery_due = None;
+            clocks.not_duplicates = 0;
             // A partial acknowledgment lets the next hole leave again (RFC 6582 section 3.2).
             clocks.resend_below = clocks.resend_below.map(|(_, below)| (tcb.snd_una, below)).filter(|(una, below)| una.lt(*below));
-        } else if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
-            clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
-            clocks.flight.duplicate_ack(tcb.believed_mss());
+        } else if segment.is_ack() && segment.ack == tcb.snd_una && tcb.snd_una != tcb.snd_nxt {
+            if tcb.snd_wnd == 0 || tcb.snd_right().lt(tcb.snd_nxt) {
+                // A probe, or what lies beyond a shrunken edge, was answered: R2 counts from here (RFC 9293 MUST-37, SHLD-17).
+                clocks.unanswered_since = at.now;
+            }
+            let same_window = was.is_some_and(|w| w.snd_right() == tcb.snd_right());
+            let acceptable = was.is_none_or(|w| self.last.rule != rules::SEQ_UNACCEPTABLE.at(w.state));
+            if acceptable {
+                self.duplicate_ack(same_window && segment.is_empty(), at);
+            }
         }
+        let Conn::Open(tcb) = &self.conn else { return };
+        let clocks = &mut self.clocks;
         if was.is_some_and(|w| w.snd_right() != tcb.snd_right()) {
             clocks.progress_since = at.now;
             clocks.rto_since = clocks.rto_since.max(at.now);
+            (clocks.probed_at, clocks.probe_gap) = (0, 0);
             // A probe's octet may leave again together with what the opened window lets out.
             let opened = was.is_some_and(|w| w.snd_wnd == 0) && tcb.snd_una != tcb.snd_nxt;
             clocks.resend_below = clocks.resend_below.or(opened.then_some((tcb.snd_una, tcb.snd_nxt)));

@@ -7,7 +7,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
 use crate::oracle::emission::{BREAKS, Misfit, Sent};
-use crate::oracle::hypothesis::Hypothesis;
+use crate::oracle::hypothesis::{Hypothesis, RecoveryDue};
 use crate::profile::MILLISECOND;
 use crate::rules;
 use crate::seq::Seq;
@@ -21,6 +21,12 @@ pub(crate) struct Flight {
     phase: Phase,
     /// After a time-out: SND.NXT when it expired, and the octets sent since. Until that is acknowledged the bound is of these.
     recovery: Option<(Seq, u32)>,
+    /// After idleness: the bound that a SHOULD sets until something is acknowledged.
+    restart: Option<u32>,
+    /// After three duplicate acknowledgments: the bound once they are over.
+    after: Option<u32>,
+    /// The last limited transmit: SND.UNA then, and where it ended.
+    pub(crate) limited: Option<(Seq, Seq)>,
     /// Where a short segment ended that is not acknowledged (Nagle).
     short_until: Option<Seq>,
 }
@@ -37,6 +43,10 @@ enum Phase {
     Growing,
     /// The loss window, after a time-out.
     Loss,
+    /// Half the flight, after three duplicate acknowledgments.
+    Halved,
+    /// The restart window, after idleness.
+    Idle,
 }
 
 impl Phase {
@@ -46,18 +56,56 @@ impl Phase {
             Phase::LostSyn => rules::INITIAL_WINDOW_LOST_SYN,
             Phase::Growing => rules::CONGESTION_CONTROL,
             Phase::Loss => rules::LOSS_WINDOW,
+            Phase::Halved => rules::FAST_RECOVERY,
+            Phase::Idle => rules::CONGESTION_CONTROL,
         }
     }
 }
 
 impl Flight {
-    /// RFC 3042 and RFC 5681 section 3.2: each duplicate acknowledgment lets one more segment leave.
-    pub(crate) fn duplicate_ack(&mut self, mss: u16) {
-        self.limit = self.limit.saturating_add(u32::from(mss));
+    /// "ssthresh = max (FlightSize / 2, 2*SMSS)", "cwnd MUST be set to ssthresh plus 3*SMSS" (RFC 5681 section 3.2). What is in flight is at most the
+    /// bound; RFC 9438 leaves 0.7 of it.
+    fn halve(&mut self, mss: u32) {
+        let left = (self.limit / 10 * 7).max(2 * mss) + mss;
+        self.after = Some(left);
+        self.limit = left + 3 * mss;
+        self.phase = Phase::Halved;
     }
 }
 
 impl Hypothesis {
+    /// SND.UNA was acknowledged again while something is in flight; `duplicate` by the definition of RFC 5681 section 2.
+    pub(crate) fn duplicate_ack(&mut self, duplicate: bool, at: &At<'_>) {
+        let Some(tcb) = self.conn.tcb() else { return };
+        let mss = u32::from(tcb.believed_mss());
+        let queued = self.stream_end().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
+        let usable = tcb.snd_right().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
+        if !duplicate {
+            self.clocks.not_duplicates = self.clocks.not_duplicates.saturating_add(1);
+            return;
+        }
+        let clocks = &mut self.clocks;
+        clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
+        // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
+        clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
+        let in_recovery = clocks.timeouts > 0 || clocks.flight.recovery.is_some() || clocks.fast_resent || clocks.sacked;
+        if in_recovery || tcb.snd_una == tcb.iss {
+            return;
+        }
+        let due = |rule| RecoveryDue { rule, deadline: at.now + at.profile.at_once, cause: at.event };
+        if clocks.duplicate_acks == 3 {
+            clocks.recovery_due = Some(due(rules::FAST_RETRANSMIT));
+            clocks.flight.halve(mss);
+            return;
+        }
+        // "As long as the amount of outstanding data would remain less than or equal to the congestion window plus 2*SMSS" (RFC 3042).
+        let una = tcb.snd_una;
+        let fits = clocks.flight.limited.is_none_or(|(then, end)| then == una || una.ge(end));
+        if clocks.duplicate_acks < 3 && fits && queued >= mss && usable >= mss && tcb.fin_sent.is_none() {
+            self.clocks.recovery_due = Some(due(rules::LIMITED_TRANSMIT));
+        }
+    }
+
     /// New octets were acknowledged; `old_una` was SND.UNA. To be called before the clocks forget the time-outs.
     pub(crate) fn flight_acknowledged(&mut self, old_una: Seq, at: &At<'_>) {
         let Some(tcb) = self.conn.tcb() else { return };
@@ -76,13 +124,19 @@ impl Hypothesis {
         }
         // RFC 5681 section 3.1: "at most SMSS bytes for each ACK"; byte counting (RFC 3465) and CUBIC count what is acknowledged.
         let octets = tcb.snd_una.since(old_una);
-        flight.limit = flight.limit.saturating_add(octets.max(mss));
+        if let Some(left) = flight.after.take() {
+            flight.limit = left;
+        }
+        let grows = flight.phase == Phase::Halved;
+        flight.limit = flight.limit.saturating_add(if grows { mss } else { octets.max(mss) });
+        flight.restart = None;
         flight.short_until = flight.short_until.filter(|end| tcb.snd_una.lt(*end));
         match flight.recovery {
             Some((until, _)) if tcb.snd_una.ge(until) => (flight.recovery, flight.phase) = (None, Phase::Growing),
             // F-RTO (RFC 5682 section 2.1): the first acknowledgment after a time-out lets two new segments leave.
             Some(_) if self.clocks.timeouts > 0 => flight.limit = flight.limit.saturating_add(2 * mss),
             Some(_) => {}
+            None if flight.phase == Phase::Halved => {}
             None => flight.phase = Phase::Growing,
         }
     }
@@ -116,8 +170,23 @@ impl Hypothesis {
             }
             return Ok(());
         }
-        if seg.end().gt(tcb.snd_nxt) && seg.text_end().since(tcb.snd_una) > flight.limit {
+        let idle = tcb.snd_una == tcb.snd_nxt && sent.from > self.clocks.rto_since + self.rto_upper(sent.profile);
+        let (una, nxt, mss) = (tcb.snd_una, tcb.snd_nxt, u32::from(sent.most_text(tcb)));
+        let flight = &mut self.clocks.flight;
+        if idle {
+            // RFC 5681 section 4.1: "a TCP SHOULD set cwnd to no more than RW", the restart window, which is at most IW.
+            let restart = (sent.profile.initial_window * mss).min(14_600.max(2 * mss));
+            if flight.limit > restart {
+                (flight.restart, flight.phase) = (Some(restart), Phase::Idle);
+            }
+        }
+        let in_flight = seg.text_end().since(una);
+        if seg.end().gt(nxt) && in_flight > flight.limit {
             return misfit(flight.phase);
+        }
+        if seg.end().gt(nxt) && flight.restart.is_some_and(|most| in_flight > most) {
+            flight.restart = None;
+            self.depart(rules::RESTART_WINDOW, sent.event);
         }
         Ok(())
     }
@@ -146,7 +215,8 @@ impl Hypothesis {
         }
         // Nagle holds a short segment while anything is outstanding; Minshall's variant, while a short one is.
         let Some(tcb) = self.conn.tcb() else { return Ok(()) };
-        let behind_short = outstanding && self.clocks.flight.short_until.is_some_and(|end| tcb.snd_una.lt(end));
+        let closed = self.user.closed.is_some();
+        let behind_short = outstanding && !closed && self.clocks.flight.short_until.is_some_and(|end| tcb.snd_una.lt(end));
         if behind_short && !more_queued && !self.user.nodelay && !self.user.urgent {
             self.depart(rules::NAGLE, sent.event);
         }

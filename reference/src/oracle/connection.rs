@@ -72,7 +72,7 @@ pub(crate) enum Kind {
     Close { orphan: bool },
     Abort,
     ListenerGone,
-    KeepAlive(bool),
+    KeepAlive(Option<Micros>),
     NoDelay(bool),
     Timeout(Option<Micros>),
     Recv,
@@ -232,6 +232,9 @@ impl Connection {
                 self.after_silence(h.broken_silence(due, entry.event), entry, context, next);
             }
             return;
+        }
+        if broken && let Some(early) = h.giving_up_early(event.at, entry.event, context.profile) {
+            self.step(&early, entry, context, false, next);
         }
         match (entry.kind, &event.what) {
             (Kind::Arrive(port), What::Arrive { arrival: Arrival::Segment(_), .. }) => {
@@ -407,7 +410,7 @@ impl Connection {
                     }
                     Kind::Opening => h.opening(at),
                     Kind::Wrote { octets, urgent } => h.wrote(octets, urgent, at),
-                    Kind::KeepAlive(on) => h.user.keepalive = on,
+                    Kind::KeepAlive(interval) => h.keep_alive(interval, at.now),
                     Kind::NoDelay(on) => h.no_delay(on, at.now),
                     Kind::Timeout(t) => h.user.timeout = t,
                     _ => {}
@@ -483,7 +486,7 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
         (Call::Close { .. }, CallResult::Done) => Some(Kind::Close { orphan: true }),
         (Call::Abort { .. }, CallResult::Done) => Some(Kind::Abort),
         (Call::State { .. }, CallResult::State(s)) => Some(Kind::Status(*s)),
-        (Call::Set { option: SetOption::KeepAlive(k), .. }, CallResult::Done) => Some(Kind::KeepAlive(k.is_some())),
+        (Call::Set { option: SetOption::KeepAlive(k), .. }, CallResult::Done) => Some(Kind::KeepAlive(*k)),
         (Call::Set { option: SetOption::NoDelay(on), .. }, CallResult::Done) => Some(Kind::NoDelay(*on)),
         (Call::Set { option: SetOption::Timeout(t), .. }, CallResult::Done) => Some(Kind::Timeout(*t)),
         _ => None,

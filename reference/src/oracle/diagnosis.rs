@@ -69,6 +69,13 @@ impl Hypothesis {
             out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..gone });
             out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
         }
+        for outcome in outcomes.iter().filter(|o| o.rule == rules::WINDOW_STALE) {
+            let mut taken = outcome.clone();
+            if let Some(tcb) = taken.next.tcb_mut() {
+                tcb.take_window(segment);
+            }
+            out.push(Hypothesis { blame: Some(blame(EXACT, "stale-window-taken")), ..self.clone().follow(taken, segment, at) });
+        }
         if let Some(h) = self.taking_what_follows_fin(segment, at) {
             let kind = if segment.payload.is_empty() { "fin-taken" } else { "text-taken" };
             out.push(Hypothesis { blame: Some(Blame { rule: h.last.rule, ..blame(EXACT, kind) }), ..h });

@@ -269,6 +269,7 @@ impl Hypothesis {
             return Err(self.ack_owed().or(duplicate).map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
+        self.window_worth_offering(seg)?;
         self.advertise(sent);
         self.acknowledged();
         self.clocks.full_unacked = 0;
@@ -282,7 +283,7 @@ impl Hypothesis {
         let rewound = self.clocks.resend_below.is_some() || tcb.snd_right().lt(tcb.snd_nxt) || self.clocks.timeouts > 0;
         let in_place = seg.seq == tcb.snd_nxt || (rewound && seg.seq.ge(tcb.snd_una) && seg.seq.le(tcb.snd_nxt));
         if !in_place {
-            if let Some(licence) = self.probe(sent) {
+            if let Some(licence) = self.probe(sent)? {
                 return Ok(licence);
             }
             let wrong = Misfit::new(rules::SYNC_UNACCEPTABLE, "seq", BREAKS);
@@ -312,30 +313,6 @@ impl Hypothesis {
         Err(Misfit { rule: rules::ONE_ACK_EACH, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
     }
 
-    /// A zero-window probe or a keep-alive: an octet or none, just below what the peer expects.
-    fn probe(&mut self, sent: &Sent<'_>) -> Option<Licence> {
-        let seg = sent.segment;
-        let tcb = self.conn.tcb()?;
-        if seg.len() > 1 {
-            return None;
-        }
-        let queued = self.stream_end().gt(tcb.snd_nxt) || tcb.snd_una != tcb.snd_nxt;
-        let probes_window = tcb.snd_wnd == 0 && queued && (seg.seq == tcb.snd_una - 1 || seg.seq == tcb.snd_una || seg.seq == tcb.snd_nxt);
-        if probes_window {
-            if sent.at + CLOCK < self.clocks.progress_since.max(self.clocks.head_sent.0) + sent.profile.rto_min {
-                return None;
-            }
-            self.clocks.backoff = (self.clocks.backoff + 1).min(16);
-            self.clocks.progress_since = sent.at;
-            self.clocks.rto_since = sent.at;
-            self.clocks.head_sent = (sent.from, sent.at);
-            self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
-            return Some(Licence { rule: rules::PROBE, demanded: false });
-        }
-        let keeps_alive = seg.seq == tcb.snd_nxt - 1 && tcb.snd_una == tcb.snd_nxt;
-        (keeps_alive && self.user.keepalive).then_some(Licence { rule: rules::KEEPALIVE_OFF, demanded: false })
-    }
-
     fn emit_text(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb().cloned() else { return Err(self.nearest_to(seg)) };
@@ -347,7 +324,7 @@ impl Hypothesis {
             if seg.seq.ge(tcb.snd_una) {
                 self.octets(sent)?;
             }
-            if let Some(licence) = self.probe(sent) {
+            if let Some(licence) = self.probe(sent)? {
                 if seg.seq.ge(self.conn.tcb().map_or(seg.seq, |t| t.snd_nxt)) {
                     self.moved_on(sent);
                 }
@@ -355,7 +332,7 @@ impl Hypothesis {
             }
         }
         if (seg.seq == tcb.snd_una - 1 || (seg.end() == tcb.snd_una && seg.payload.len() == 1))
-            && let Some(licence) = self.probe(sent)
+            && let Some(licence) = self.probe(sent)?
         {
             return Ok(licence);
         }
@@ -416,12 +393,29 @@ impl Hypothesis {
             self.sent_head(sent);
         }
         self.clocks.progress_since = sent.at;
+        if self.clocks.recovery_due.take_if(|due| due.rule == rules::LIMITED_TRANSMIT).is_some() {
+            self.clocks.flight.limited = self.conn.tcb().map(|t| (t.snd_una, sent.segment.end()));
+        }
         if let Some(tcb) = self.conn.tcb_mut() {
             tcb.snd_nxt = tcb.snd_nxt.max(sent.segment.end());
             if sent.segment.is_fin() {
                 tcb.fin_sent = Some(sent.segment.text_end());
             }
         }
+    }
+
+    /// The right edge moves only by what is worth a segment: the smaller of half the buffer and an MSS (RFC 9293 section 3.8.6.2.2). Where a large
+    /// window is open its edge may follow the text in smaller steps, which is not silly.
+    fn window_worth_offering(&self, seg: &Segment) -> Result<(), Misfit> {
+        let Some(tcb) = self.conn.tcb().filter(|t| t.receives() && self.clocks.rmss > 0) else { return Ok(()) };
+        let right = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
+        let step = right.offset_from(tcb.rcv_right);
+        let worth = u32::from(self.clocks.rmss).min(self.clocks.capacity / 2).saturating_sub(1 << tcb.rcv_scale);
+        let silly = |n: u32| n < worth;
+        if step > 0 && silly(step.cast_unsigned()) && silly(right.since(seg.ack)) {
+            return Err(Misfit { level: Level::Must, ..Misfit::new(rules::RECEIVER_SILLY_WINDOW, "silly-window", BREAKS) });
+        }
+        Ok(())
     }
 
     /// The window that a segment advertises.

@@ -145,10 +145,32 @@ pub(crate) struct Clocks {
     pub(crate) snd_right_max: Seq,
     /// Most octets of buffer seen.
     pub(crate) capacity: u32,
+    /// When the last acknowledgment of something new came.
+    pub(crate) acked_at: Micros,
+    /// Acknowledgments of SND.UNA that are no duplicates by RFC 5681's definition.
+    pub(crate) not_duplicates: u8,
+    /// What duplicate acknowledgments ask for: by when, and by which event.
+    pub(crate) recovery_due: Option<RecoveryDue>,
+    /// When the last probe of a closed window was sent; 0 for none since it closed.
+    pub(crate) probed_at: Micros,
+    /// The interval between the last two; 0 where there were not two.
+    pub(crate) probe_gap: Micros,
+    /// When an acceptable segment of the peer last came, and when any did.
+    pub(crate) heard_at: (Micros, Micros),
+    /// Keep-alives that the peer has not answered.
+    pub(crate) keepalives: u8,
     /// The shortest time-out that the round trips seen allow.
     pub(crate) rto_floor: Option<RtoFloor>,
     /// What congestion control allows in flight.
     pub(crate) flight: Flight,
+}
+
+/// What duplicate acknowledgments ask a sender for, as a SHOULD.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RecoveryDue {
+    pub(crate) rule: RuleId,
+    pub(crate) deadline: Micros,
+    pub(crate) cause: usize,
 }
 
 /// The user's side.
@@ -184,8 +206,8 @@ pub(crate) struct User {
     pub(crate) least_iss: Option<Seq>,
     /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).
     pub(crate) ecn: bool,
-    /// Keep-alives were switched on.
-    pub(crate) keepalive: bool,
+    /// Keep-alives were switched on, with this interval.
+    pub(crate) keepalive: Option<Micros>,
     /// Nagle's algorithm was switched off.
     pub(crate) nodelay: bool,
     /// The user (or its timeout) may end it early.
@@ -299,11 +321,16 @@ impl Hypothesis {
     /// What must be sent next of the stack's own accord, by when, and by which rule.
     pub(crate) fn own_accord(&self, profile: &Profile) -> Option<Due> {
         let due = |rule, level, deadline| Due { rule, level, cause: self.last.event, deadline, optional: false, at_once: false };
-        if let Some(owed) = self.owed_without_nagle() {
+        if let Some(owed) = self.owed_without_nagle(profile) {
             return Some(due(rules::NAGLE_OFF, Level::Must, owed));
         }
         if self.outstanding() && self.dues.syn.is_none() {
-            return Some(due(rules::RETRANSMISSION_TIMEOUT, Level::Spec, self.clocks.rto_since + self.rto_upper(profile)));
+            let (rule, level) = match self.conn.tcb() {
+                Some(t) if t.snd_wnd == 0 && t.snd_una != t.iss => (rules::PROBE_SHRUNK, Level::Must),
+                Some(t) if t.snd_una != t.iss && t.snd_right().lt(t.snd_nxt) => (rules::RESENT_WITHIN_SHRUNK, Level::Should),
+                _ => (rules::RETRANSMISSION_TIMEOUT, Level::Spec),
+            };
+            return Some(due(rule, level, self.clocks.rto_since + self.rto_upper(profile)));
         }
         let tcb = self.conn.tcb()?;
         if matches!(tcb.state, State::SynReceived | State::TimeWait) || self.iss_unseen {
@@ -322,17 +349,17 @@ impl Hypothesis {
         if let Some(rule) = self.user.closed.filter(|_| tcb.fin_sent.is_none() && queued == 0) {
             return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));
         }
-        None
+        self.keepalive_owed().map(|deadline| due(rules::KEEPALIVE_INTERVAL, Level::Must, deadline))
     }
 
     /// With Nagle's algorithm off short text does not wait for acknowledgments: by when it must have left, where a segment's worth of window is
     /// open beside what is in flight.
-    fn owed_without_nagle(&self) -> Option<Micros> {
+    fn owed_without_nagle(&self, profile: &Profile) -> Option<Micros> {
         let tcb = self.conn.tcb().filter(|t| self.user.nodelay && t.fin_sent.is_none() && self.clocks.timeouts == 0)?;
         let established = !matches!(tcb.state, State::SynReceived | State::TimeWait) && !self.iss_unseen;
         let (queued, flight) = (self.stream_end().offset_from(tcb.snd_nxt), tcb.snd_nxt.since(tcb.snd_una));
         let fits = flight + queued.max(0).cast_unsigned() <= tcb.snd_wnd.min(u32::from(tcb.snd_mss));
-        (established && queued > 0 && flight > 0 && fits).then(|| self.clocks.progress_since + SECOND)
+        (established && queued > 0 && flight > 0 && fits).then(|| self.clocks.progress_since + profile.reply)
     }
 
     /// Everything owed to an arrival or a call.
@@ -352,7 +379,8 @@ impl Hypothesis {
             return 0;
         }
         let replies = self.owed_replies().chain(&self.dues.ack_soon).map(|d| d.deadline);
-        replies.chain(self.own_accord(profile).map(|d| d.deadline)).min().unwrap_or(Micros::MAX)
+        let own = self.own_accord(profile).map(|d| d.deadline).into_iter().chain(self.clocks.recovery_due.map(|d| d.deadline));
+        replies.chain(own).min().unwrap_or(Micros::MAX)
     }
 
     /// This explanation breaks a SHOULD at this event.
@@ -362,8 +390,12 @@ impl Hypothesis {
         }
     }
 
-    /// An ACK that a SHOULD wanted sooner has not come: this explanation departs from it, and whether it is the right one will show.
+    /// What a SHOULD wanted sooner (an ACK, a retransmission) has not come: this explanation departs from it, and whether it is the right one
+    /// will show.
     pub(crate) fn acknowledges_late(&mut self, now: Micros) {
+        if let Some(due) = self.clocks.recovery_due.take_if(|due| due.deadline < now) {
+            self.depart(due.rule, due.cause);
+        }
         if let Some(soon) = self.dues.ack_soon.take_if(|due| due.deadline < now) {
             self.depart(soon.rule, soon.cause);
         }

@@ -24,6 +24,9 @@ impl Hypothesis {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
         let nxt = tcb.snd_nxt;
+        if seg.seq.le(tcb.snd_una) {
+            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
+        }
         if let Some((resent, below)) = self.clocks.resend_below
             && seg.seq.ge(resent)
             && seg.seq.lt(below)
@@ -37,6 +40,16 @@ impl Hypothesis {
             self.clocks.fast_resent = true;
             self.resent_otherwise(sent);
             return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
+        }
+        if self.clocks.duplicate_acks + self.clocks.not_duplicates >= 3
+            && !self.clocks.fast_resent
+            && sent.at.saturating_sub(self.clocks.head_sent.0) + CLOCK < sent.profile.rto_min
+        {
+            // What came is no duplicate: it has text, or another window.
+            return Err(Misfit { level: Level::Spec, ..Misfit::new(rules::DUPLICATE_ACK, "early", BREAKS) });
+        }
+        if seg.seq.gt(tcb.snd_una) {
+            return Err(Misfit { level: Level::Spec, ..Misfit::new(rules::EARLIEST_FIRST, "not-earliest", BREAKS) });
         }
         let licence = self.timed_out(sent, 0)?;
         self.clocks.resend_below = Some((seg.end(), nxt));
@@ -53,7 +66,7 @@ impl Hypothesis {
         if let Some(floor) = self.clocks.rto_floor.filter(|f| gap_most + CLOCK < f.least - f.least / 10) {
             return Err(early(floor.rule, Level::Must));
         }
-        let ends = self.user.timeout.map(|t| self.clocks.unanswered_since + t + self.rto_upper(sent.profile));
+        let ends = self.user.timeout.map(|t| self.clocks.unanswered_since + 2 * t + SECOND);
         if ends.is_some_and(|ends| sent.from > ends) {
             return Err(Misfit { level: Level::Must, ..Misfit::new(rules::USER_TIMEOUT, "sent-after-timeout", BREAKS) });
         }
@@ -63,8 +76,12 @@ impl Hypothesis {
         if self.clocks.timeouts >= 1 && gap_most + CLOCK < doubled && !flat_allowed {
             return Err(early(rules::RTO_BACKOFF, Level::Must));
         }
+        let handshake = self.conn.tcb().is_none_or(|t| t.snd_una == t.iss);
         if gap_most + CLOCK < SECOND {
-            self.depart(rules::RTO_MINIMUM, sent.event);
+            self.depart(if handshake { rules::RTO_INITIAL } else { rules::RTO_MINIMUM }, sent.event);
+        } else if !handshake && sent.at.saturating_sub(self.clocks.acked_at) + CLOCK < sent.profile.rto_min && self.clocks.timeouts == 0 {
+            // (5.3): the timer starts again when an acknowledgment comes.
+            self.depart(rules::TIMER_RESTARTS, sent.event);
         }
         // The timer may have started again after the segment was sent (RFC 6298 (5.3)).
         self.clocks.last_gap = sent.at.saturating_sub(self.clocks.rto_since.max(self.clocks.head_sent.0));

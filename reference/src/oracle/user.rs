@@ -37,6 +37,12 @@ impl Hypothesis {
         self.clocks.progress_since = self.clocks.progress_since.max(now);
     }
 
+    /// Keep-alives are switched on with an interval, or off (RFC 9293 MUST-24).
+    pub(crate) fn keep_alive(&mut self, interval: Option<Micros>, now: Micros) {
+        self.user.keepalive = interval;
+        self.clocks.heard_at.1 = self.clocks.heard_at.1.max(now);
+    }
+
     /// CLOSE (RFC 9293 section 3.10.4); `orphan` for the sockets API's `close`, after which nobody reads. Appends every permitted outcome.
     pub(crate) fn close(mut self, orphan: bool, at: &At<'_>, out: &mut Vec<Hypothesis>) {
         let state = self.conn.state(at.listening());

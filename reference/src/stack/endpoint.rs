@@ -35,6 +35,8 @@ pub struct Endpoint {
     ended: Option<CallError>,
     pub(crate) timers: Timers,
     pub(crate) nodelay: bool,
+    /// The interval of keep-alives, where they are on.
+    pub(crate) keepalive: Option<Micros>,
     pub(crate) user_timeout: Option<Micros>,
     /// The connection uses timestamps, and what the peer has shown of them.
     pub(crate) seen: Option<TimestampsSeen>,
@@ -52,6 +54,11 @@ pub(crate) struct Timers {
     pub(crate) persist: Option<Micros>,
     pub(crate) delayed_ack: Option<Micros>,
     pub(crate) time_wait: Option<Micros>,
+    pub(crate) keepalive: Option<Micros>,
+    /// Keep-alives that were not answered.
+    pub(crate) keepalives: u32,
+    /// When new text last left.
+    pub(crate) sent_at: Micros,
     pub(crate) rto: Micros,
     pub(crate) srtt: Option<(Micros, Micros)>,
     /// The number being timed and when it was sent (Karn: never a retransmission).
@@ -62,6 +69,8 @@ pub(crate) struct Timers {
     pub(crate) duplicate_acks: u32,
     pub(crate) cwnd: u32,
     pub(crate) ssthresh: u32,
+    /// Three duplicate acknowledgments have come, and nothing new was acknowledged since.
+    pub(crate) fast_recovery: bool,
     /// Where a recovery ends: text below it is resent as acknowledgments come in.
     pub(crate) recover: Option<Seq>,
     /// An acknowledgment covered part of what a recovery waits for (RFC 6582): the next hole leaves again.
@@ -85,6 +94,7 @@ impl Endpoint {
             ended: None,
             timers: Timers { rto: SECOND, ssthresh: u32::MAX, ..Timers::default() },
             nodelay: false,
+            keepalive: None,
             user_timeout: None,
             seen: None,
             now: 0,
@@ -137,7 +147,7 @@ impl Endpoint {
         let departure = mutant.and_then(|m| m.departure(&outcomes));
         let mut outcome = departure.or_else(|| policy.pick(outcomes))?;
         if let Some(m) = mutant {
-            m.spoil_outcome(&mut outcome, &self.conn);
+            m.spoil_outcome(&mut outcome, &self.conn, segment);
         }
         let reopened =
             matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
@@ -172,10 +182,12 @@ impl Endpoint {
                 }
             }
             self.take_text(&before, segment);
-            self.take_ack(&before, segment, now);
+            let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
+            self.take_ack(&before, segment, acceptable, now);
         }
         self.note_state(&before, outcome.signal, outcome.time_wait, now, policy);
         self.make_room(policy);
+        self.heard(now);
         if let Conn::Open(tcb) = &self.conn
             && tcb.rcv_nxt.gt(segment.end())
             && segment.end().gt(before.tcb().map_or(tcb.rcv_nxt, |t| t.rcv_nxt))
@@ -218,8 +230,12 @@ impl Endpoint {
     }
 
     /// What an acknowledgment does to buffers and timers (RFC 6298 section 5, RFC 5681 section 3).
-    fn take_ack(&mut self, before: &Conn, segment: &Segment, now: Micros) {
+    fn take_ack(&mut self, before: &Conn, segment: &Segment, acceptable: bool, now: Micros) {
         let Conn::Open(tcb) = self.conn.clone() else { return };
+        if tcb.snd_wnd == 0 && before.tcb().is_some_and(|b| b.snd_wnd > 0) {
+            // The window closed: its probe counts from here, whatever ran before.
+            self.timers.persist = None;
+        }
         let old_una = match before {
             Conn::Absent => tcb.snd_una,
             Conn::SynSent(c) => c.iss,
@@ -227,10 +243,14 @@ impl Endpoint {
         };
         let mss = u32::from(tcb.believed_mss());
         if tcb.snd_una == old_una {
-            if segment.is_ack() && segment.ack == tcb.snd_una && segment.is_empty() && tcb.snd_una != tcb.snd_nxt {
+            // RFC 5681 section 2: a duplicate has no text and offers the same window.
+            let same = before.tcb().is_some_and(|b| b.snd_right() == tcb.snd_right()) && segment.is_empty();
+            let counts = same || self.mutated(Fault::Departs, rules::DUPLICATE_ACK);
+            if segment.is_ack() && acceptable && segment.ack == tcb.snd_una && counts && tcb.snd_una != tcb.snd_nxt {
                 self.timers.duplicate_acks += 1;
             }
-            if tcb.snd_wnd == 0 {
+            let rule = if tcb.snd_wnd == 0 { rules::PROBED_FOR_EVER } else { rules::SHRUNK_NO_TIMEOUT };
+            if (tcb.snd_wnd == 0 || tcb.snd_right().lt(tcb.snd_nxt)) && !self.mutated(Fault::GivesUpAtOnce, rule) {
                 // A probe was answered: the connection stays (RFC 9293 MUST-37).
                 self.timers.first_unanswered = now;
             }
@@ -246,21 +266,34 @@ impl Endpoint {
         }
         if self.timers.cwnd == 0 {
             // RFC 6928 section 2: one segment after more than one time-out of the SYN. RFC 6298 (5.7): 3 s after any.
-            self.timers.cwnd = if self.timers.timeouts > 1 { mss } else { initial_window(mss) };
-            if self.timers.timeouts > 0 && self.timers.srtt.is_none() {
+            let unbounded = |rule| self.mutated(Fault::NoCongestionWindow, rule);
+            self.timers.cwnd = match self.timers.timeouts > 1 {
+                true if !unbounded(rules::INITIAL_WINDOW_LOST_SYN) => mss,
+                _ if unbounded(rules::INITIAL_WINDOW) => 40 * mss,
+                _ => initial_window(mss),
+            };
+            if self.timers.timeouts > 0 && self.timers.srtt.is_none() && !self.mutated(Fault::Departs, rules::RTO_AFTER_LOST_SYN) {
                 self.timers.rto = 3 * SECOND;
             }
+        } else if std::mem::take(&mut self.timers.fast_recovery) {
+            // "Set cwnd to ssthresh": what the duplicates let out is taken back.
+            self.timers.cwnd = self.timers.ssthresh;
         } else if self.timers.cwnd < self.timers.ssthresh {
-            self.timers.cwnd += mss;
+            let many = self.mutated(Fault::NoCongestionWindow, rules::CONGESTION_CONTROL);
+            self.timers.cwnd += if many { 20 * mss } else { mss.min(tcb.snd_una.since(old_una)) };
         } else {
             self.timers.cwnd += (mss * mss / self.timers.cwnd).max(1);
+        }
+        if self.timers.timeouts > 0 && self.mutated(Fault::Departs, rules::KARN) {
+            self.timers.rto = SECOND;
         }
         self.timers.timeouts = 0;
         self.timers.duplicate_acks = 0;
         self.timers.first_unanswered = now;
         let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
-        self.timers.retransmit = None;
-        if una != nxt {
+        if una == nxt {
+            self.timers.retransmit = None;
+        } else if !self.mutated(Fault::Departs, rules::TIMER_RESTARTS) {
             self.arm_retransmit(now);
         }
         self.timers.recover = self.timers.recover.filter(|r| una.lt(*r));
@@ -270,6 +303,7 @@ impl Endpoint {
     /// A round trip was measured (RFC 6298 section 2).
     fn measured(&mut self, rtt: Micros) {
         let (srtt, var) = match self.timers.srtt {
+            None if self.mutated(Fault::Departs, rules::RTO_FIRST_SAMPLE) => (rtt, 0),
             None => (rtt, rtt / 2),
             Some((srtt, var)) => (srtt - srtt / 8 + rtt / 8, var - var / 4 + srtt.abs_diff(rtt) / 4),
         };
@@ -317,9 +351,15 @@ impl Endpoint {
     /// The right edge follows the buffer, never to the left (SHLD-14).
     fn make_room(&mut self, policy: &Policy) {
         let free = policy.buffer.min(65_535).saturating_sub(u32::try_from(self.readable.len()).unwrap_or(u32::MAX));
+        let silly = self.mutated(Fault::Departs, rules::RECEIVER_SILLY_WINDOW);
+        let worth = if silly { 1 } else { (policy.buffer / 2).min(u32::from(policy.mss)) };
         if let Conn::Open(tcb) = &mut self.conn {
             let right = tcb.rcv_nxt + free;
-            tcb.rcv_right = tcb.rcv_right.max(right).max(tcb.rcv_nxt);
+            // Nothing is offered that is not worth a segment (RFC 9293 section 3.8.6.2.2).
+            if right.offset_from(tcb.rcv_right) >= i32::try_from(worth).unwrap_or(i32::MAX) {
+                tcb.rcv_right = right;
+            }
+            tcb.rcv_right = tcb.rcv_right.max(tcb.rcv_nxt);
             tcb.rcv_room = tcb.rcv_right;
         }
     }
@@ -358,7 +398,7 @@ impl Endpoint {
     }
 
     /// Whether a mutant does this where this rule decides.
-    fn mutated(&self, fault: Fault, rule: RuleId) -> bool {
+    pub(crate) fn mutated(&self, fault: Fault, rule: RuleId) -> bool {
         self.mutant.is_some_and(|m| m.does(fault, rule))
     }
 
@@ -413,9 +453,10 @@ impl Endpoint {
         let before = self.conn.tcb().map(|t| t.rcv_right);
         let advertised = before;
         let free = policy.buffer.min(65_535).saturating_sub(u32::try_from(self.readable.len()).unwrap_or(u32::MAX));
+        let silly = self.mutated(Fault::Departs, rules::RECEIVER_SILLY_WINDOW);
         let Conn::Open(tcb) = &mut self.conn else { return };
         let right = tcb.rcv_nxt + free;
-        let step = (policy.buffer / 2).min(u32::from(policy.mss));
+        let step = if silly { 1 } else { (policy.buffer / 2).min(u32::from(policy.mss)) };
         let opens = advertised.is_some_and(|edge| right.offset_from(edge) >= i32::try_from(step).unwrap_or(i32::MAX));
         if tcb.receives() && opens {
             tcb.rcv_right = right;
@@ -445,8 +486,12 @@ impl Endpoint {
                 self.ended = Some(CallError::Closed);
                 self.stop();
             }
-            Conn::Open(t) if orphan && !lossless && !matches!(t.state, State::Closing | State::LastAck | State::TimeWait) => {
+            Conn::Open(t) if orphan && !lossless && t.state != State::TimeWait => {
                 // SHLD-3: unread text is lost, which an RST tells the peer.
+                if matches!(t.state, State::Closing | State::LastAck) {
+                    let rst = Segment::rst(t.snd_nxt);
+                    self.put(rules::HALF_DUPLEX_RST, rst);
+                }
                 return self.abort(now, policy);
             }
             Conn::Open(tcb) => {
@@ -503,15 +548,19 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn set(&mut self, option: SetOption) {
+    pub(crate) fn set(&mut self, option: SetOption, now: Micros) {
         match option {
-            SetOption::NoDelay(on) => self.nodelay = on,
-            SetOption::Timeout(t) => self.user_timeout = t,
-            SetOption::Timestamps(_)
+            SetOption::NoDelay(on) => self.nodelay = on && !self.mutated(Fault::Departs, rules::NAGLE_OFF),
+            SetOption::Timeout(t) if !self.mutated(Fault::StaysPut, rules::USER_TIMEOUT) => self.user_timeout = t,
+            SetOption::KeepAlive(interval) => {
+                self.keepalive = interval;
+                self.heard(now);
+            }
+            SetOption::Timeout(_)
+            | SetOption::Timestamps(_)
             | SetOption::Sack(_)
             | SetOption::WindowScale(_)
             | SetOption::AckDelay(_)
-            | SetOption::KeepAlive(_)
             | SetOption::Mss(_) => {}
         }
     }

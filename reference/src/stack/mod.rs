@@ -140,7 +140,7 @@ impl Stack {
             endpoint.listener = listener;
             if let Some(Socket::Listener { options, .. }) = listener.map(|l| &self.sockets[l as usize]) {
                 for option in options.clone() {
-                    endpoint.set(option);
+                    endpoint.set(option, self.now);
                 }
             }
         }
@@ -294,8 +294,8 @@ impl Stack {
             options.push(option);
             return CallResult::Done;
         }
-        self.on_connection(socket, CallResult::Error(CallError::Invalid), |e, _, _| {
-            e.set(option);
+        self.on_connection(socket, CallResult::Error(CallError::Invalid), |e, now, _| {
+            e.set(option, now);
             CallResult::Done
         })
     }

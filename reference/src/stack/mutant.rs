@@ -4,6 +4,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::profile::SECOND;
 use crate::relation::{Answer, Outcome, ResetForm};
 use crate::segment::{Flags, Segment};
 use crate::stack::Policy;
@@ -84,6 +85,18 @@ pub enum Fault {
     Fails,
     /// The segment that fills a gap is acknowledged before the text that was held behind it.
     AcksInBetween,
+    /// The connection is given up long before it may be.
+    GivesUpAtOnce,
+    /// No congestion window holds anything back.
+    NoCongestionWindow,
+    /// Keep-alives come after so many tenths of their interval.
+    KeepAliveTenths(u64),
+    /// Keep-alives come although nobody switched them on.
+    KeepAliveUnasked,
+    /// An older segment's window is taken.
+    StaleWindow,
+    /// The last segment in flight is sent again, not the first.
+    ResendsTail,
     /// A connection that a SYN reopens has the ISN of the one before.
     StaleIsn,
 }
@@ -123,7 +136,7 @@ impl Mutant {
     }
 
     /// Spoils what becomes of the connection.
-    pub(crate) fn spoil_outcome(&self, outcome: &mut Outcome, before: &Conn) {
+    pub(crate) fn spoil_outcome(&self, outcome: &mut Outcome, before: &Conn, segment: &Segment) {
         let in_state = self.state.is_none_or(|s| before.tcb().is_some_and(|t| t.state == s));
         if !self.strikes(outcome.rule) || !in_state {
             return;
@@ -138,6 +151,11 @@ impl Mutant {
             Fault::GoesTo(state) => {
                 if let Some(tcb) = outcome.next.tcb_mut() {
                     tcb.state = state;
+                }
+            }
+            Fault::StaleWindow => {
+                if let Some(tcb) = outcome.next.tcb_mut() {
+                    tcb.take_window(segment);
                 }
             }
             Fault::RcvNxtOff(by) => {
@@ -208,6 +226,14 @@ impl Mutant {
         match self.fault {
             Fault::RtoTenths(tenths) if in_state => rto / 10 * tenths,
             _ => rto,
+        }
+    }
+
+    pub(crate) fn spoil_keepalive(&self, interval: Option<Micros>) -> Option<Micros> {
+        match self.fault {
+            Fault::KeepAliveTenths(tenths) => interval.map(|i| i / 10 * tenths),
+            Fault::KeepAliveUnasked => interval.or(Some(10 * SECOND)),
+            _ => interval,
         }
     }
 

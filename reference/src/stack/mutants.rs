@@ -233,4 +233,42 @@ mutants! {
     "out-of-order-text-dropped": Fault::Departs, at [rules::QUEUE_OOO], with Policy::without_reassembly, breaks [rules::QUEUE_OOO];
     "out-of-order-text-acknowledged-late": Fault::Departs, at [rules::ACK_OOO_AT_ONCE], breaks [rules::ACK_OOO_AT_ONCE];
     "filled-gap-acknowledged-late": Fault::Departs, at [rules::ACK_GAP_FILL_AT_ONCE], breaks [rules::ACK_GAP_FILL_AT_ONCE];
+    // Sending: congestion control, Nagle, silly windows.
+    "initial-window-too-large": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW], breaks [rules::INITIAL_WINDOW];
+    "initial-window-after-lost-syns": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW_LOST_SYN], breaks [rules::INITIAL_WINDOW_LOST_SYN];
+    "congestion-window-grows-too-fast": Fault::NoCongestionWindow, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
+    "flight-resent-at-once": Fault::NoCongestionWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
+    "no-reduction-at-third-duplicate": Fault::NoCongestionWindow, at [rules::FAST_RECOVERY], breaks [rules::FAST_RECOVERY];
+    "no-fast-retransmit": Fault::Departs, at [rules::FAST_RETRANSMIT], breaks [rules::FAST_RETRANSMIT];
+    "no-limited-transmit": Fault::Departs, at [rules::LIMITED_TRANSMIT], breaks [rules::LIMITED_TRANSMIT];
+    "window-updates-count-as-duplicates": Fault::Departs, at [rules::DUPLICATE_ACK], breaks [rules::DUPLICATE_ACK];
+    "burst-after-idleness": Fault::Departs, at [rules::RESTART_WINDOW], breaks [rules::RESTART_WINDOW];
+    "no-nagle": Fault::Departs, at [rules::NAGLE], breaks [rules::NAGLE];
+    "nodelay-ignored": Fault::Departs, at [rules::NAGLE_OFF], breaks [rules::NAGLE_OFF];
+    "sender-silly-window": Fault::Departs, at [rules::SENDER_SILLY_WINDOW], breaks [rules::SENDER_SILLY_WINDOW];
+    "quarter-segments": Fault::Departs, at [rules::FULL_SEGMENTS], breaks [rules::FULL_SEGMENTS];
+    "stale-window-taken": Fault::StaleWindow, at [rules::WINDOW_STALE], breaks [rules::WINDOW_STALE];
+    "receiver-silly-window": Fault::Departs, at [rules::RECEIVER_SILLY_WINDOW], breaks [rules::RECEIVER_SILLY_WINDOW];
+    // Timers of the sender.
+    "first-round-trip-without-variance": Fault::Departs, at [rules::RTO_FIRST_SAMPLE], breaks [rules::RTO_FIRST_SAMPLE];
+    "no-three-seconds-after-lost-syn": Fault::Departs, at [rules::RTO_AFTER_LOST_SYN], breaks [rules::RTO_AFTER_LOST_SYN];
+    "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN];
+    "timer-not-restarted": Fault::Departs, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS];
+    "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST];
+    "syn-repeated-too-soon": Fault::RtoTenths(7), at [] in State::SynSent, with Policy::with_short_timeouts, breaks [rules::RTO_INITIAL];
+    "user-timeout-ignored": Fault::StaysPut, at [rules::USER_TIMEOUT], breaks [rules::USER_TIMEOUT];
+    "syn-given-up-early": Fault::GivesUpAtOnce, at [rules::SYN_R2], breaks [rules::SYN_R2];
+    "text-given-up-early": Fault::GivesUpAtOnce, at [rules::R2], breaks [rules::R2];
+    // Probes.
+    "first-probe-too-soon": Fault::Departs, at [rules::FIRST_PROBE], breaks [rules::FIRST_PROBE];
+    "probes-without-backoff": Fault::Departs, at [rules::PROBE_BACKOFF], breaks [rules::PROBE_BACKOFF];
+    "probed-window-given-up": Fault::GivesUpAtOnce, at [rules::PROBED_FOR_EVER], breaks [rules::PROBED_FOR_EVER];
+    "shrunk-window-given-up": Fault::GivesUpAtOnce, at [rules::SHRUNK_NO_TIMEOUT], breaks [rules::SHRUNK_NO_TIMEOUT];
+    "closed-window-not-probed": Fault::NoReply, at [rules::PROBE_SHRUNK], breaks [rules::PROBE_SHRUNK];
+    "shrunk-window-not-resent": Fault::NoReply, at [rules::RESENT_WITHIN_SHRUNK], breaks [rules::RESENT_WITHIN_SHRUNK];
+    "keep-alive-unasked": Fault::KeepAliveUnasked, at [], breaks [rules::KEEPALIVE_OFF];
+    "keep-alive-too-soon": Fault::KeepAliveTenths(3), at [], breaks [rules::KEEPALIVE_ONLY_IDLE];
+    "keep-alive-too-late": Fault::KeepAliveTenths(40), at [], breaks [rules::KEEPALIVE_INTERVAL];
+    "keep-alive-gives-up-at-once": Fault::GivesUpAtOnce, at [rules::KEEPALIVE_UNANSWERED], breaks [rules::KEEPALIVE_UNANSWERED];
+    "keep-alive-with-an-octet": Fault::Departs, at [rules::KEEPALIVE_EMPTY], breaks [rules::KEEPALIVE_EMPTY];
 }

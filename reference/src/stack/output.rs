@@ -8,7 +8,7 @@ use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::endpoint::{Endpoint, initial_window};
-use crate::stack::mutant::Mutant;
+use crate::stack::mutant::{Fault, Mutant};
 use crate::state::State;
 use crate::tcb::{Conn, Tcb};
 
@@ -16,7 +16,7 @@ impl Endpoint {
     /// When the next timer is due.
     pub(crate) fn next_timer(&self) -> Option<Micros> {
         let t = &self.timers;
-        [t.retransmit, t.persist, t.delayed_ack, t.time_wait].into_iter().flatten().min()
+        [t.retransmit, t.persist, t.delayed_ack, t.time_wait, t.keepalive].into_iter().flatten().min()
     }
 
     /// Fires what is due at `now`.
@@ -31,7 +31,7 @@ impl Endpoint {
             self.acknowledge(rules::DELAYED_ACK);
         }
         if self.timers.retransmit.is_some_and(|t| t <= now) {
-            if mutant.is_some_and(|m| m.drops_timer(&self.conn)) {
+            if mutant.is_some_and(|m| m.drops_timer(&self.conn)) || self.loses_timer() {
                 self.timers.retransmit = None;
                 return;
             }
@@ -41,15 +41,56 @@ impl Endpoint {
             self.timers.persist = None;
             self.send_new(now, policy, 1);
         }
+        if self.timers.keepalive.is_some_and(|t| t <= now) {
+            self.keepalive_timeout(now);
+        }
+    }
+
+    /// A keep-alive, or after some that were not answered the end (RFC 9293 section 3.8.4).
+    fn keepalive_timeout(&mut self, now: Micros) {
+        self.timers.keepalive = None;
+        let interval = self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive));
+        let (Some(interval), Conn::Open(tcb)) = (interval, &self.conn) else { return };
+        if tcb.snd_una == tcb.snd_nxt && matches!(tcb.state, State::Established | State::CloseWait) {
+            let most = if self.mutated(Fault::GivesUpAtOnce, rules::KEEPALIVE_UNANSWERED) { 1 } else { KEEPALIVES };
+            if self.timers.keepalives >= most {
+                self.gave_up();
+                return;
+            }
+            let octet: &[u8] = if self.mutated(Fault::Departs, rules::KEEPALIVE_EMPTY) { &[0] } else { &[] };
+            let probe = self.ordinary(tcb, tcb.snd_nxt - 1, octet, false);
+            self.timers.keepalives += 1;
+            self.put(rules::KEEPALIVE_INTERVAL, probe);
+        }
+        self.timers.keepalive = Some(now + interval);
+    }
+
+    /// The peer was heard of: the next keep-alive is an interval away.
+    pub(crate) fn heard(&mut self, now: Micros) {
+        self.timers.keepalives = 0;
+        let open = self.conn.tcb().is_some_and(|t| t.receives() || t.state == State::CloseWait);
+        let interval = self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive));
+        self.timers.keepalive = interval.filter(|_| open).map(|i| now + i);
+    }
+
+    /// Whether a mutant loses the timer because of the peer's window.
+    fn loses_timer(&self) -> bool {
+        let Some(t) = self.conn.tcb() else { return false };
+        let rule = if t.snd_wnd == 0 { rules::PROBE_SHRUNK } else { rules::RESENT_WITHIN_SHRUNK };
+        t.snd_right().lt(t.snd_nxt) && self.mutated(Fault::NoReply, rule)
     }
 
     /// RFC 6298 section 5.4 to 5.7, with R2 of RFC 9293 section 3.8.3.
     fn retransmission_timeout(&mut self, now: Micros, policy: &Policy) {
         let patience = self.user_timeout.unwrap_or(match &self.conn {
             Conn::SynSent(_) => 180 * SECOND,
-            _ => 120 * SECOND,
+            Conn::Open(t) if t.state == State::SynReceived => 180 * SECOND,
+            Conn::Open(_) | Conn::Absent => 120 * SECOND,
         });
-        let tried = self.user_timeout.is_some() || self.timers.timeouts >= LEAST_RETRIES;
+        let rule = if self.conn.tcb().is_none_or(|t| t.snd_una == t.iss) { rules::SYN_R2 } else { rules::R2 };
+        let hasty = self.mutated(Fault::GivesUpAtOnce, rule);
+        let patience = if hasty { 20 * SECOND } else { patience };
+        let tried = self.user_timeout.is_some() || self.timers.timeouts >= LEAST_RETRIES || hasty;
         if tried && now >= self.timers.first_unanswered + patience {
             self.gave_up();
             return;
@@ -63,11 +104,28 @@ impl Endpoint {
             let mss = u32::from(t.believed_mss());
             self.timers.ssthresh = (flight / 2).max(2 * mss);
             self.timers.cwnd = mss;
+            self.timers.fast_recovery = false;
             self.timers.recover = Some(t.snd_nxt);
         }
-        self.timers.rto = (self.timers.rto * 2).min(60 * SECOND);
+        let probing = self.conn.tcb().is_some_and(|t| t.snd_wnd == 0);
+        if !(probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF)) {
+            self.timers.rto = (self.timers.rto * 2).min(60 * SECOND);
+        }
         self.resend_head(policy);
+        if self.mutated(Fault::NoCongestionWindow, rules::LOSS_WINDOW) {
+            self.resend_behind_head();
+        }
         self.arm_retransmit(now);
+    }
+
+    /// A mutant's: the rest of the flight leaves again behind its first segment.
+    fn resend_behind_head(&mut self) {
+        let Some(t) = self.conn.tcb().cloned().filter(|t| t.snd_una != t.iss) else { return };
+        let mut next = t.snd_una + u32::try_from(self.room(&t)).unwrap_or(0);
+        while next.lt(t.fin_sent.unwrap_or(t.snd_nxt)) {
+            self.resend(next);
+            next += u32::try_from(self.room(&t)).unwrap_or(1);
+        }
     }
 
     /// The earliest segment that is not acknowledged leaves again.
@@ -84,16 +142,26 @@ impl Endpoint {
                 }
             }
             Conn::Open(t) => {
-                let from = t.snd_una.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
-                let sent = t.fin_sent.unwrap_or(t.snd_nxt).since(t.snd_una) as usize;
-                let n = sent.min(self.room(t)).min(self.unacked.len().saturating_sub(from));
-                let text = self.unacked[from..from + n].to_vec();
-                let fin = t.fin_sent.is_some_and(|fin| fin == t.snd_una + u32::try_from(n).unwrap_or(0));
-                let segment = self.ordinary(t, t.snd_una, &text, fin);
-                self.put(rules::RETRANSMISSION_TIMEOUT, segment);
-                self.acknowledged();
+                let sent = t.fin_sent.unwrap_or(t.snd_nxt).since(t.snd_una);
+                let room = u32::try_from(self.room(t)).unwrap_or(u32::MAX);
+                let tail = sent > room && self.mutated(Fault::ResendsTail, rules::EARLIEST_FIRST);
+                let seq = if tail { t.snd_una + (sent - 1) / room * room } else { t.snd_una };
+                self.resend(seq);
             }
         }
+    }
+
+    /// The segment that begins at `seq` leaves again.
+    fn resend(&mut self, seq: Seq) {
+        let Conn::Open(t) = &self.conn else { return };
+        let from = seq.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
+        let sent = t.fin_sent.unwrap_or(t.snd_nxt).since(seq) as usize;
+        let n = sent.min(self.room(t)).min(self.unacked.len().saturating_sub(from));
+        let text = self.unacked[from..from + n].to_vec();
+        let fin = t.fin_sent.is_some_and(|fin| fin == seq + u32::try_from(n).unwrap_or(0));
+        let segment = self.ordinary(t, seq, &text, fin);
+        self.put(rules::RETRANSMISSION_TIMEOUT, segment);
+        self.acknowledged();
     }
 
     /// Sends what the windows allow, then the FIN.
@@ -103,10 +171,15 @@ impl Endpoint {
             // CLOSE in SYN-RECEIVED waits for ESTABLISHED.
             return;
         }
-        if self.timers.duplicate_acks == 3 && self.timers.recover.is_none() {
+        let fast = !self.mutated(Fault::Departs, rules::FAST_RETRANSMIT);
+        if self.timers.duplicate_acks == 3 && self.timers.recover.is_none() && fast {
             let mss = u32::from(t.believed_mss());
-            self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
-            self.timers.cwnd = self.timers.ssthresh + 3 * mss;
+            if !self.mutated(Fault::NoCongestionWindow, rules::FAST_RECOVERY) {
+                self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
+                self.timers.cwnd = self.timers.ssthresh;
+                self.timers.fast_recovery = true;
+            }
+            self.timers.cwnd += 3 * mss;
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = None;
             self.resend_head(policy);
@@ -128,25 +201,35 @@ impl Endpoint {
             let offset = t.snd_nxt.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
             let queued = self.unacked.len().saturating_sub(offset);
             let flight = t.snd_nxt.since(t.snd_una);
+            self.restart_after_idleness(now);
+            let Conn::Open(t) = &self.conn else { return };
             let cwnd = if self.timers.cwnd == 0 { initial_window(u32::from(t.believed_mss())) } else { self.timers.cwnd };
+            // RFC 3042: each of the first two duplicate acknowledgments lets a new segment leave.
+            let limited = if self.timers.recover.is_none() { self.timers.duplicate_acks.min(2) * u32::from(t.believed_mss()) } else { 0 };
+            let limited = if self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT) { 0 } else { limited };
+            let cwnd = cwnd + limited;
             let usable = t.snd_wnd.saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
-            let n = queued.min(room).min(self.room(t));
+            let most = if self.mutated(Fault::Departs, rules::FULL_SEGMENTS) { self.room(t) / 4 } else { self.room(t) };
+            let n = queued.min(room).min(most);
             let last = n == queued;
             let fin = last && self.closing && (room > n || t.snd_wnd > 0 || queued == 0);
             if n == 0 && !fin {
                 if queued > 0 && flight == 0 && self.timers.persist.is_none() {
-                    self.timers.persist = Some(now + self.timers.rto);
+                    let hasty = self.mutated(Fault::Departs, rules::FIRST_PROBE);
+                    self.timers.persist = Some(now + if hasty { self.timers.rto / 10 * 3 } else { self.timers.rto });
                 }
                 return;
             }
             // Nagle, and sender SWS avoidance: a short segment waits while something is in flight, unless it is all and the user wants it.
-            let short = n < self.room(t) && !fin && probe == 0;
-            let held_back = short && flight > 0 && (!last || (policy.nagle && !self.nodelay));
+            let short = n < most && !fin && probe == 0;
+            let nagle = policy.nagle && !self.nodelay && !self.mutated(Fault::Departs, rules::NAGLE);
+            let silly = self.mutated(Fault::Departs, rules::SENDER_SILLY_WINDOW);
+            let held_back = short && flight > 0 && ((!last && !silly) || nagle);
             if held_back {
                 return;
             }
-            if short && !last && flight == 0 && usable < t.max_snd_wnd / 2 {
+            if short && !last && flight == 0 && usable < t.max_snd_wnd / 2 && !silly {
                 self.timers.persist = self.timers.persist.or(Some(now + self.timers.rto / 2));
                 if probe == 0 {
                     return;
@@ -166,6 +249,7 @@ impl Endpoint {
                 t.snd_nxt = end;
             }
             self.timers.persist = None;
+            self.timers.sent_at = now;
             self.put(rule, segment);
             self.acknowledged();
             if idle {
@@ -176,6 +260,15 @@ impl Endpoint {
                 self.timers.timing = Some((end, now));
             }
             probe = 0;
+        }
+    }
+
+    /// RFC 5681 section 4.1: what was idle for longer than the time-out begins again with the initial window.
+    fn restart_after_idleness(&mut self, now: Micros) {
+        let Some(t) = self.conn.tcb().filter(|t| t.snd_una == t.snd_nxt) else { return };
+        let idle = self.timers.sent_at > 0 && now > self.timers.sent_at + self.timers.rto;
+        if idle && self.timers.cwnd > 0 && !self.mutated(Fault::Departs, rules::RESTART_WINDOW) {
+            self.timers.cwnd = self.timers.cwnd.min(initial_window(u32::from(t.believed_mss())));
         }
     }
 
@@ -244,5 +337,7 @@ impl Endpoint {
 
 /// The link's MTU, octets.
 const MTU: u16 = 1500;
+/// Keep-alives without an answer before a connection is given up.
+const KEEPALIVES: u32 = 5;
 /// Time-outs before a connection is given up, however long they took.
 const LEAST_RETRIES: u32 = 7;

@@ -33,6 +33,8 @@ pub struct Policy {
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
     pub restarts_time_wait: bool,
+    /// The shortest time-out that its profile declares; what it does is 1 s.
+    pub declared_rto_min: Micros,
     /// Where several permitted outcomes remain, the one at this place is taken, counted round.
     pub variant: usize,
 }
@@ -53,6 +55,7 @@ impl Default for Policy {
             timestamps: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
+            declared_rto_min: SECOND,
             variant: 0,
         }
     }
@@ -69,6 +72,12 @@ impl Policy {
     #[must_use]
     pub fn with_timestamps() -> Policy {
         Policy { timestamps: true, ..Policy::default() }
+    }
+
+    /// A profile that takes shorter time-outs for granted.
+    #[must_use]
+    pub fn with_short_timeouts() -> Policy {
+        Policy { declared_rto_min: 200 * MILLISECOND, ..Policy::default() }
     }
 
     /// Out-of-order text is dropped.
@@ -97,6 +106,7 @@ impl Policy {
             ("fourth variant", Policy { variant: 3, ..base.clone() }),
             ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
             ("small buffer", Policy { buffer: 9000, ..base.clone() }),
+            ("a profile with short time-outs", Policy::with_short_timeouts()),
             ("Nagle off", Policy { nagle: false, ..base }),
         ]
     }
@@ -114,7 +124,7 @@ impl Policy {
     /// What an oracle has to be told of a stack with this policy.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        Profile { time_wait: self.time_wait..=self.time_wait, ..Profile::default() }
+        Profile { time_wait: self.time_wait..=self.time_wait, rto_min: self.declared_rto_min, ..Profile::default() }
     }
 
     /// The outcome that is taken.
