@@ -49,6 +49,8 @@ pub struct Profile {
     pub reply_throttle: Option<Micros>,
     /// Whether the sockets API's `close` is half-duplex (RFC 9293 MAY-1): nobody reads any more, and what is unread or comes later is lost.
     pub half_duplex_close: bool,
+    /// Whether `accept` also gives a connection that ended while it waited. RFC 9293 knows no `accept`.
+    pub accepts_ended: bool,
     /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
     pub overrun: u32,
     /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
@@ -78,6 +80,7 @@ impl Default for Profile {
             initial_window: 10,
             reply_throttle: None,
             half_duplex_close: true,
+            accepts_ended: false,
             overrun: 0,
             least_mss: LEAST_MSS,
             denied: None,

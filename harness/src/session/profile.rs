@@ -39,12 +39,14 @@ fn linux() -> Profile {
         rto_max: 120 * SECOND,
         linear_syn_timeouts: 4,
         give_up_orphan: 50 * SECOND,
+        accepts_ended: true,
         overrun: 1 << 20,
         reasons: vec![
             "TIME-WAIT lasts 60 s: TCP_TIMEWAIT_LEN; RFC 9293 section 3.4.2 leaves the MSL to the implementation".to_owned(),
             "RTO from 200 ms: TCP_RTO_MIN; RFC 6298 (2.4) SHOULD be 1 s".to_owned(),
             "the first four time-outs of a SYN do not double: tcp_syn_linear_timeouts".to_owned(),
             "a connection after close is given up after 8 retransmissions, some 50 s: tcp_orphan_retries".to_owned(),
+            "accept gives connections in their order, also one that the peer has reset by then".to_owned(),
             "up to 1 MiB beyond the window is taken: the receive buffer counts memory, not octets".to_owned(),
         ],
         ..Profile::default()

@@ -1,7 +1,7 @@
 //! All explanations of one connection, and what each event makes of them.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::api::{Call, CallResult, Micros};
 use crate::catalogue::RuleId;
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) accepted: usize,
     /// The order in which it was established, for `accept`.
     pub(crate) established_at: Option<usize>,
+    /// Incarnations that were established for certain.
+    pub(crate) established: BTreeSet<usize>,
 }
 
 /// Something that happened to one connection: an event of the trace, as it concerns this one.
@@ -113,6 +115,7 @@ impl Connection {
             unjudged: None,
             accepted: 0,
             established_at: None,
+            established: BTreeSet::new(),
         }
     }
 
@@ -129,6 +132,13 @@ impl Connection {
     /// Whether its latest incarnation waits for `accept`.
     pub(crate) fn waits(&self) -> bool {
         self.stream() >= self.accepted
+    }
+
+    /// The incarnation that `accept` gives: the latest, or the first that was established and not given yet.
+    pub(crate) fn next_to_accept(&self, profile: &Profile) -> usize {
+        let latest = self.stream();
+        let first = self.established.range(self.accepted..).next().copied();
+        first.filter(|_| profile.accepts_ended).map_or(latest, |first| first.min(latest))
     }
 
     /// Judges one entry. A quiet period in which nothing falls due is not even recorded.
@@ -202,6 +212,11 @@ impl Connection {
         }
         if self.established_at.is_none() && next.iter().all(|h| h.user.established) {
             self.established_at = Some(entry.event);
+        }
+        if let Some(first) = next.first()
+            && next.iter().all(|h| h.user.established && h.user.stream == first.user.stream)
+        {
+            self.established.insert(first.user.stream);
         }
         self.spare = std::mem::replace(&mut self.hypotheses, next);
         self.spare.clear();

@@ -379,9 +379,10 @@ impl Oracle {
             return;
         };
         if let Some(c) = self.connections.get_mut(&tuple) {
-            self.sockets.insert(socket, Socket::Connection(tuple, c.stream()));
-            c.accepted = c.stream() + 1;
-            if c.hypotheses.iter().any(|h| h.user.established) {
+            let stream = c.next_to_accept(&self.profile);
+            self.sockets.insert(socket, Socket::Connection(tuple, stream));
+            c.accepted = stream + 1;
+            if stream == c.stream() && c.hypotheses.iter().any(|h| h.user.established) {
                 c.hypotheses.retain(|h| h.user.established);
             }
         }

@@ -169,8 +169,9 @@ impl Hypothesis {
             out.push(self.gone(how));
             return;
         };
-        // A stack that went back after a time-out shows a lower SND.NXT.
-        let low = if self.clocks.timeouts > 0 || self.clocks.resend_below.is_some() { tcb.snd_una } else { tcb.snd_nxt };
+        // A stack that went back after a time-out shows a lower SND.NXT; where the peer shrank the window, one that the peer still takes.
+        let rewound = self.clocks.timeouts > 0 || self.clocks.resend_below.is_some();
+        let low = if rewound { tcb.snd_una } else { tcb.snd_nxt.min(tcb.snd_right()) };
         let reset = ResetDue::Abort { low, high: tcb.snd_nxt, ack: Some(tcb.rcv_nxt) };
         let lingers = at.profile.grants(rules::RESET_SENDER_LINGERS) && tcb.state != State::SynReceived;
         let lingering = Conn::Open(Tcb { state: State::TimeWait, snd_una: tcb.snd_nxt, ..tcb.clone() });
