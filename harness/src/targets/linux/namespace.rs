@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 use tcp_reference::api::Family;
 use tun_rs::{DeviceBuilder, SyncDevice};
 
@@ -223,7 +223,14 @@ fn tcp_sockets(family: Family) -> Result<Vec<OwnedFd>, Errno> {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
     };
-    (0..SPARE).map(|_| socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)).collect()
+    let open = || {
+        let fd = socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+        // RFC 6093 section 6: applications that employ the urgent mechanism "MUST set the SO_OOBINLINE socket option, such that 'urgent data' is
+        // delivered in line, as intended by the IETF specifications". What a listener accepts inherits it.
+        setsockopt(&fd, sockopt::OobInline, &true)?;
+        Ok(fd)
+    };
+    (0..SPARE).map(|_| open()).collect()
 }
 
 pub(super) fn set(path: &str, value: &str) -> io::Result<()> {

@@ -135,14 +135,12 @@ impl Sockets {
     fn close(&mut self, id: SocketId, ending: Ending) -> Result<CallResult, CallError> {
         match self.find(id)? {
             Entry::Listener(listener) => *listener = None,
-            Entry::Connection(connection) => {
-                if let Some(stream) = connection.stream.take() {
-                    match ending {
-                        Ending::Close => set_linger(&stream, false).map_err(named)?,
-                        Ending::Abort => {}
-                    }
-                }
-            }
+            Entry::Connection(connection) => match (connection.stream.take(), ending) {
+                (Some(stream), Ending::Close) => set_linger(&stream, false).map_err(named)?,
+                // There is no call that aborts what has been closed: the descriptor is gone.
+                (None, Ending::Abort) => return Err(CallError::Closed),
+                (Some(_), Ending::Abort) | (None, Ending::Close) => {}
+            },
         }
         Ok(CallResult::Done)
     }
