@@ -19,11 +19,15 @@ pub(super) enum Trigger {
     NoAckBit,
     /// A segment that begins below what has come and ends at or above what was acknowledged last: an ACK is being delayed.
     BehindADelayedAck,
-    /// Text that begins below the peer's FIN's end and ends behind it.
+    /// Text that begins below the peer's FIN's end and ends behind it, or has a FIN behind it.
     TextOverFin,
     /// A RST at an edge of the window: on the right where the stack's advertisement ends, or less than 2^16 behind it where the field was as wide
     /// as it can be; on the left below what has come, ending at or above what was acknowledged last.
     RstAtAnEdge,
+    /// A RST at the peer's FIN: one below RCV.NXT once that is taken.
+    RstBelowFin,
+    /// A FIN without text above what was acknowledged last.
+    FinBehindGap,
     /// A timestamps option.
     Timestamps,
     /// A SYN with two MSS or two window scale options.
@@ -40,6 +44,8 @@ pub(super) enum Trigger {
     OddWindow,
     /// A TCP MD5 signature option or a TCP-AO option.
     Authentication,
+    /// The user has closed a connection: nobody reads.
+    Close,
     /// The user has shut down reading.
     ShutdownRead,
     /// The user has shut down writing.
@@ -56,6 +62,7 @@ impl Trigger {
                 seen.sent(segment);
                 false
             }
+            What::Call { call: Call::Close { .. }, .. } => self == Trigger::Close,
             What::Call { call: Call::Shutdown { how, .. }, .. } => match self {
                 Trigger::ShutdownRead => *how != How::Write,
                 Trigger::ShutdownWrite => *how != How::Read,
@@ -120,12 +127,16 @@ impl Seen {
             Trigger::NoAckBit => !segment.flags.has(Flags::ACK) && !segment.is_syn() && !segment.is_rst(),
             Trigger::BehindADelayedAck => self.on_left_edge(segment),
             Trigger::TextOverFin => {
-                !segment.payload.is_empty() && self.fins.iter().any(|fin| segment.seq.le(*fin) && segment.text_end().gt(*fin + 1))
+                !segment.payload.is_empty() && self.fins.iter().any(|fin| segment.seq.le(*fin) && segment.end().gt(*fin + 1))
             }
             Trigger::RstAtAnEdge => {
                 let behind = self.right_edge.map(|(edge, _)| segment.seq.offset_from(edge));
                 let full = self.right_edge.is_some_and(|(_, full)| full);
                 segment.is_rst() && (self.on_left_edge(segment) || behind.is_some_and(|n| n == 0 || full && (0..1 << 16).contains(&n)))
+            }
+            Trigger::RstBelowFin => segment.is_rst() && self.fins.contains(&segment.seq),
+            Trigger::FinBehindGap => {
+                segment.is_fin() && segment.payload.is_empty() && self.acked.is_some_and(|acked| segment.seq.gt(acked))
             }
             Trigger::Timestamps => segment.timestamps().is_some(),
             Trigger::OptionTwice => {
@@ -144,7 +155,7 @@ impl Seen {
                         || self.acks.iter().any(|(seq, ack)| segment.seq.lt(*seq) && segment.ack.gt(*ack)))
             }
             Trigger::Authentication => segment.options.iter().any(|o| matches!(o, TcpOption::Other { kind: 19 | 29, .. })),
-            Trigger::ShutdownRead | Trigger::ShutdownWrite => false,
+            Trigger::Close | Trigger::ShutdownRead | Trigger::ShutdownWrite => false,
         };
         if segment.is_syn() {
             self.scales = segment.window_scale().is_some();
