@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
-use tcp_harness::session::{self, Options};
+use tcp_harness::session::{self, Options, profile_for};
 use tcp_harness::target::Clock;
 use tcp_harness::targets::reference::Reference;
-use tcp_reference::api::Family;
-use tcp_reference::finding::Class;
+use tcp_reference::api::{Call, CallError, CallResult, Family};
+use tcp_reference::finding::{Class, Finding};
+use tcp_reference::oracle::Oracle;
+use tcp_reference::segment::{Flags, Segment, Tuple};
+use tcp_reference::seq::Seq;
 use tcp_reference::stack::{MUTANTS, Policy};
+use tcp_reference::trace::{Arrival, Trace, What};
 
 /// The seeds' directory.
 fn corpus() -> PathBuf {
@@ -146,6 +150,97 @@ fn giving_up_is_no_missing_ack() {
     let options = Options::new(Family::V4, 2, policy.profile(), Clock::Virtual);
     let outcome = session::run_vector(&mut Reference::new(policy, None), &vector, &options);
     assert!(outcome.findings.iter().all(|f| f.class > Class::Violates), "{:?}", outcome.findings);
+}
+
+/// What the oracle finds where Linux did this, an event every ten microseconds.
+fn findings_on_linux(events: impl IntoIterator<Item = What>) -> Vec<Finding> {
+    let mut trace = Trace::default();
+    for (event, at) in events.into_iter().zip((10..).step_by(10)) {
+        if !matches!(event, What::Emit { .. }) {
+            trace.push(at, What::Quiet);
+        }
+        trace.push(at, event);
+    }
+    let mut oracle = Oracle::new(profile_for("linux-kernel"));
+    oracle.read(&trace);
+    oracle.finish();
+    oracle.findings().to_vec()
+}
+
+/// The peer's segments count from 0, the stack's from 1000.
+fn segment(flags: Flags, seq: u32, ack: u32, window: u16, text: &[u8]) -> Segment {
+    Segment { seq: Seq(seq), ack: Seq(ack), flags, window, payload: text.to_vec(), ..Segment::default() }
+}
+
+fn ends() -> Tuple {
+    Tuple { local: ([10, 0, 0, 1], 8080).into(), remote: ([10, 0, 0, 2], 40_000).into() }
+}
+
+fn arrives(flags: Flags, seq: u32, ack: u32, window: u16, text: &[u8]) -> What {
+    What::Arrive { tuple: ends(), arrival: Arrival::Segment(segment(flags, seq, ack, window, text)) }
+}
+
+fn emits(flags: Flags, seq: u32, ack: u32, text: &[u8]) -> What {
+    What::Emit { tuple: ends(), segment: segment(flags, seq, ack, 64_240, text), defects: Vec::new() }
+}
+
+fn call(call: Call, result: CallResult) -> What {
+    What::Call { call, result }
+}
+
+fn listens() -> What {
+    call(Call::Listen { port: 8080, family: Family::V4, backlog: 8 }, CallResult::Socket(3))
+}
+
+fn accepts() -> What {
+    call(Call::Accept { socket: 3 }, CallResult::Accepted { socket: 4, peer: Some(ends().remote) })
+}
+
+/// A false alarm that fuzzing met on Linux: where the peer shrank the window, the reset of an ABORT carries a number that is still in it, for
+/// the peer would drop another one.
+#[test]
+fn an_abort_into_a_shrunken_window_may_carry_its_edge() {
+    let reset_at = |seq| {
+        findings_on_linux([
+            listens(),
+            arrives(Flags::SYN, 0, 0, 65_535, b""),
+            emits(Flags::SYN | Flags::ACK, 1000, 1, b""),
+            arrives(Flags::ACK, 1, 1001, 65_535, b""),
+            accepts(),
+            call(Call::Send { socket: 4, data: b"0123456789".to_vec(), urgent: false }, CallResult::Count(10)),
+            emits(Flags::ACK, 1001, 1, b"0123456789"),
+            arrives(Flags::ACK, 1, 1001, 4, b""),
+            call(Call::Abort { socket: 4 }, CallResult::Done),
+            emits(Flags::RST | Flags::ACK, seq, 1, b""),
+        ])
+    };
+    // SND.UNA+SND.WND, SND.NXT, and between them.
+    for seq in [1005, 1007, 1011] {
+        assert!(reset_at(seq).iter().all(|f| f.class > Class::Violates), "{seq}: {:?}", reset_at(seq));
+    }
+    for seq in [1001, 1004, 1012] {
+        assert!(reset_at(seq).iter().any(|f| f.class == Class::Violates), "{seq}");
+    }
+}
+
+/// A false alarm that fuzzing met on Linux: `accept` gives the connection that was reset while it waited, before the next of its tuple.
+#[test]
+fn accept_gives_what_ended_while_it_waited() {
+    let found = findings_on_linux([
+        listens(),
+        arrives(Flags::SYN, 0, 0, 65_535, b""),
+        emits(Flags::SYN | Flags::ACK, 1000, 1, b""),
+        arrives(Flags::ACK, 1, 1001, 65_535, b""),
+        arrives(Flags::RST, 1, 0, 0, b""),
+        arrives(Flags::SYN, 0, 0, 65_535, b""),
+        emits(Flags::SYN | Flags::ACK, 5000, 1, b""),
+        arrives(Flags::ACK, 1, 5001, 65_535, b""),
+        accepts(),
+        call(Call::Recv { socket: 4, max: 10 }, CallResult::Error(CallError::Reset)),
+        call(Call::Accept { socket: 3 }, CallResult::Accepted { socket: 5, peer: Some(ends().remote) }),
+        call(Call::Recv { socket: 5, max: 10 }, CallResult::Error(CallError::WouldBlock)),
+    ]);
+    assert!(found.iter().all(|f| f.class > Class::Violates), "{found:?}");
 }
 
 #[test]
