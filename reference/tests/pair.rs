@@ -249,7 +249,8 @@ fn two_stacks_over_a_bad_wire_give_no_finding() {
         for loss in [0, 2, 7, 15] {
             let pair = [policies[index(seed)].clone(), policies[index(seed / 4)].clone()];
             let run = exchange(&pair, seed, loss, [12_000, 30_000]);
-            let real: Vec<_> = run.findings().into_iter().filter(|f| f.rule.0 != "RFC9293:SHLD-31").collect();
+            // One of the policies holds nothing out of order and has no Nagle.
+            let real: Vec<_> = run.findings().into_iter().filter(|f| !["RFC9293:SHLD-31", "RFC9293:SHLD-7"].contains(&f.rule.0)).collect();
             if let Some(f) = real.first() {
                 panic!("seed {seed} loss {loss}: {} findings; the first: {}", real.len(), show(&run, f));
             }

@@ -6,7 +6,7 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
-use crate::oracle::emission::{BREAKS, Misfit, Sent};
+use crate::oracle::emission::{BREAKS, CLOCK, Misfit, Sent};
 use crate::oracle::hypothesis::{Hypothesis, RecoveryDue};
 use crate::profile::MILLISECOND;
 use crate::rules;
@@ -19,12 +19,14 @@ pub(crate) struct Flight {
     limit: u32,
     /// What set the bound.
     phase: Phase,
-    /// After a time-out: SND.NXT when it expired, and the octets sent since. Until that is acknowledged the bound is of these.
+    /// After a time-out: SND.NXT when it expired, and the octets in flight that were sent since. Until that is acknowledged the bound is of these.
     recovery: Option<(Seq, u32)>,
     /// After idleness: the bound that a SHOULD sets until something is acknowledged.
     restart: Option<u32>,
     /// After three duplicate acknowledgments: the bound once they are over.
     after: Option<u32>,
+    /// SND.NXT at the third duplicate acknowledgment: until it is acknowledged the recovery lasts (RFC 6582, "recover").
+    recover: Option<Seq>,
     /// The last limited transmit: SND.UNA then, and where it ended.
     pub(crate) limited: Option<(Seq, Seq)>,
     /// Where a short segment ended that is not acknowledged (Nagle).
@@ -63,6 +65,11 @@ impl Phase {
 }
 
 impl Flight {
+    /// Nothing is held against what is in flight any more.
+    pub(crate) fn unbounded(&mut self) {
+        (self.limit, self.recovery) = (u32::MAX, None);
+    }
+
     /// "ssthresh = max (FlightSize / 2, 2*SMSS)", "cwnd MUST be set to ssthresh plus 3*SMSS" (RFC 5681 section 3.2). What is in flight is at most the
     /// bound; RFC 9438 leaves 0.7 of it.
     fn halve(&mut self, mss: u32) {
@@ -86,15 +93,21 @@ impl Hypothesis {
         }
         let clocks = &mut self.clocks;
         clocks.duplicate_acks = clocks.duplicate_acks.saturating_add(1);
-        // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
-        clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
-        let in_recovery = clocks.timeouts > 0 || clocks.flight.recovery.is_some() || clocks.fast_resent || clocks.sacked;
+        if clocks.flight.recovery.is_none() {
+            // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
+            clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
+        }
+        let recovers = clocks.resend_below.is_some()
+            || clocks.flight.recovery.is_some()
+            || clocks.flight.recover.is_some_and(|recover| tcb.snd_una.lt(recover));
+        let in_recovery = clocks.timeouts > 0 || recovers || clocks.fast_resent || clocks.sacked;
         if in_recovery || tcb.snd_una == tcb.iss {
             return;
         }
         let due = |rule| RecoveryDue { rule, deadline: at.now + at.profile.at_once, cause: at.event };
         if clocks.duplicate_acks == 3 {
             clocks.recovery_due = Some(due(rules::FAST_RETRANSMIT));
+            clocks.flight.recover = Some(tcb.snd_nxt);
             clocks.flight.halve(mss);
             return;
         }
@@ -131,6 +144,9 @@ impl Hypothesis {
         flight.limit = flight.limit.saturating_add(if grows { mss } else { octets.max(mss) });
         flight.restart = None;
         flight.short_until = flight.short_until.filter(|end| tcb.snd_una.lt(*end));
+        if let Some((_, spent)) = &mut flight.recovery {
+            *spent = spent.saturating_sub(octets);
+        }
         match flight.recovery {
             Some((until, _)) if tcb.snd_una.ge(until) => (flight.recovery, flight.phase) = (None, Phase::Growing),
             // F-RTO (RFC 5682 section 2.1): the first acknowledgment after a time-out lets two new segments leave.
@@ -158,11 +174,12 @@ impl Hypothesis {
         if flight.limit == 0 || seg.payload.is_empty() || self.clocks.sacked {
             return Ok(());
         }
-        let misfit = |phase: Phase| Err(Misfit { level: Level::Must, ..Misfit::new(phase.rule(), "congestion-window", BREAKS) });
+        let misfit = |phase: Phase| Err(Misfit { level: Level::Must, ..Misfit::new(phase.rule(), CONGESTION_WINDOW, BREAKS) });
         if let Some((_, spent)) = &mut flight.recovery {
-            let again = seg.seq == tcb.snd_una && *spent > 0 && self.clocks.timeouts > 0;
+            // The timer may have expired once more: then the loss window begins again with this segment.
+            let by_timer = seg.seq.le(tcb.snd_una) && sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min;
             let octets = u32::try_from(seg.payload.len()).unwrap_or(u32::MAX);
-            if !again {
+            if !by_timer {
                 *spent = spent.saturating_add(octets);
                 if *spent > flight.limit {
                     return misfit(flight.phase);
@@ -225,5 +242,7 @@ impl Hypothesis {
     }
 }
 
+/// The kind of a finding that too much is in flight.
+pub(crate) const CONGESTION_WINDOW: &str = "congestion-window";
 /// The least time after which a sender may give up waiting for a better window (RFC 9293 section 3.8.6.2.1: 0.1 to 1.0 seconds).
 const OVERRIDE: Micros = 90 * MILLISECOND;

@@ -3,6 +3,7 @@
 use crate::api::CallResult;
 use crate::catalogue::Level;
 use crate::oracle::arrival::{At, Port};
+use crate::oracle::congestion::CONGESTION_WINDOW;
 use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last};
 use crate::relation::{Answer, Outcome, ResetForm, arrive};
@@ -151,6 +152,10 @@ impl Hypothesis {
             kind: misfit.kind,
             surprise: misfit.surprise,
         };
+        if misfit.kind == CONGESTION_WINDOW {
+            // A stack without congestion control is told so once.
+            h.clocks.flight.unbounded();
+        }
         h.blame = Some(blame);
         h.pay_whatever(sent, misfit.cause);
         out.push(h);
@@ -209,7 +214,10 @@ impl Hypothesis {
     }
 
     fn own_accord_is(&self, due: Due) -> bool {
-        [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::NOT_HELD].contains(&due.rule) || self.user.closed == Some(due.rule)
+        let by_timer =
+            [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::PROBE_SHRUNK, rules::RESENT_WITHIN_SHRUNK, rules::KEEPALIVE_INTERVAL];
+        let waiting = [rules::NOT_HELD, rules::NAGLE_OFF];
+        by_timer.contains(&due.rule) || waiting.contains(&due.rule) || self.user.closed == Some(due.rule)
     }
 
     /// STATUS said what it cannot say.

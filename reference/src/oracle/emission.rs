@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Hypothesis, ResetDue};
+use crate::oracle::hypothesis::{Due, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -145,6 +145,10 @@ impl Hypothesis {
             // Of a group with the SYN: the reset may leave before the SYN-ACK that it depends on.
             self.early_resets = self.early_resets.saturating_add(1);
             return Ok(Licence { rule: self.last.rule, demanded: false });
+        }
+        if self.may_have_given_up(sent.at, sent.profile) && self.resets_what_it_gives_up(seg) {
+            *self = self.clone().gone(Ended::TimedOut);
+            return Ok(Licence { rule: rules::USER_TIMEOUT, demanded: false });
         }
         let near = self.dues.resets.iter().map(|(_, d)| *d).find(|d| !d.optional);
         if let Some(due) = near {

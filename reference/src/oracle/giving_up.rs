@@ -5,6 +5,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Blame, Ended, Hypothesis};
 use crate::profile::Profile;
 use crate::rules;
+use crate::segment::Segment;
 use crate::state::State;
 use crate::tcb::Conn;
 
@@ -30,6 +31,13 @@ impl Hypothesis {
         let state = self.conn.state(false);
         let blame = Blame { rule, level, state, event, cause: None, kind: "gave-up-early", surprise: SURPRISE };
         Some(Hypothesis { blame: Some(blame), ..self.clone().gone(Ended::TimedOut) })
+    }
+
+    /// Whether this reset can go with giving up: the RFC asks for none and a user "can issue a reset on a connection at any time" (section 3.5.2).
+    pub(crate) fn resets_what_it_gives_up(&self, reset: &Segment) -> bool {
+        let Some(tcb) = self.conn.tcb() else { return false };
+        let true_ack = !reset.is_ack() || reset.ack == tcb.rcv_nxt;
+        reset.seq.ge(tcb.snd_una) && reset.seq.le(tcb.snd_nxt) && true_ack && !reset.is_syn() && !reset.is_fin()
     }
 
     /// How long a stack goes on at least, and the rule that says so.

@@ -208,6 +208,8 @@ pub(crate) struct User {
     pub(crate) ecn: bool,
     /// Keep-alives were switched on, with this interval.
     pub(crate) keepalive: Option<Micros>,
+    /// They were on at some time.
+    pub(crate) kept_alive: bool,
     /// Nagle's algorithm was switched off.
     pub(crate) nodelay: bool,
     /// The user (or its timeout) may end it early.

@@ -22,7 +22,7 @@ impl Hypothesis {
         if probes_window {
             return Ok(self.window_probe(sent));
         }
-        if seg.seq == tcb.snd_nxt - 1 && (tcb.snd_una == tcb.snd_nxt || self.user.keepalive.is_some()) {
+        if seg.seq == tcb.snd_nxt - 1 && (tcb.snd_una == tcb.snd_nxt || self.user.kept_alive) {
             return self.keepalive(sent).map(Some);
         }
         Ok(None)
@@ -61,7 +61,9 @@ impl Hypothesis {
     /// connection within an interval" (MUST-26).
     fn keepalive(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let misfit = |rule, kind| Err(Misfit { level: Level::Must, ..Misfit::new(rule, kind, BREAKS) });
-        let Some(interval) = self.user.keepalive else { return misfit(rules::KEEPALIVE_OFF, "keep-alive") };
+        let Some(interval) = self.user.keepalive else {
+            return misfit(if self.user.kept_alive { rules::KEEPALIVE_SWITCH } else { rules::KEEPALIVE_OFF }, "keep-alive");
+        };
         let outstanding = self.outstanding();
         let idle = sent.at.saturating_sub(self.clocks.heard_at.0);
         if outstanding || idle + CLOCK < interval - interval / 10 {

@@ -40,6 +40,7 @@ impl Hypothesis {
     /// Keep-alives are switched on with an interval, or off (RFC 9293 MUST-24).
     pub(crate) fn keep_alive(&mut self, interval: Option<Micros>, now: Micros) {
         self.user.keepalive = interval;
+        self.user.kept_alive |= interval.is_some();
         self.clocks.heard_at.1 = self.clocks.heard_at.1.max(now);
     }
 

@@ -552,6 +552,7 @@ impl Endpoint {
         match option {
             SetOption::NoDelay(on) => self.nodelay = on && !self.mutated(Fault::Departs, rules::NAGLE_OFF),
             SetOption::Timeout(t) if !self.mutated(Fault::StaysPut, rules::USER_TIMEOUT) => self.user_timeout = t,
+            SetOption::KeepAlive(None) if self.mutated(Fault::StaysPut, rules::KEEPALIVE_SWITCH) => {}
             SetOption::KeepAlive(interval) => {
                 self.keepalive = interval;
                 self.heard(now);

@@ -267,6 +267,7 @@ mutants! {
     "closed-window-not-probed": Fault::NoReply, at [rules::PROBE_SHRUNK], breaks [rules::PROBE_SHRUNK];
     "shrunk-window-not-resent": Fault::NoReply, at [rules::RESENT_WITHIN_SHRUNK], breaks [rules::RESENT_WITHIN_SHRUNK];
     "keep-alive-unasked": Fault::KeepAliveUnasked, at [], breaks [rules::KEEPALIVE_OFF];
+    "keep-alive-cannot-be-switched-off": Fault::StaysPut, at [rules::KEEPALIVE_SWITCH], breaks [rules::KEEPALIVE_SWITCH];
     "keep-alive-too-soon": Fault::KeepAliveTenths(3), at [], breaks [rules::KEEPALIVE_ONLY_IDLE];
     "keep-alive-too-late": Fault::KeepAliveTenths(40), at [], breaks [rules::KEEPALIVE_INTERVAL];
     "keep-alive-gives-up-at-once": Fault::GivesUpAtOnce, at [rules::KEEPALIVE_UNANSWERED], breaks [rules::KEEPALIVE_UNANSWERED];
