@@ -188,7 +188,7 @@ impl Hypothesis {
             return Ok(());
         }
         let idle = tcb.snd_una == tcb.snd_nxt && sent.from > self.clocks.rto_since + self.rto_upper(sent.profile);
-        let (una, nxt, mss) = (tcb.snd_una, tcb.snd_nxt, u32::from(sent.most_text(tcb)));
+        let (una, nxt, mss) = (tcb.snd_una, tcb.snd_nxt, u32::from(tcb.snd_mss.max(sent.profile.least_mss)));
         let flight = &mut self.clocks.flight;
         if idle {
             // RFC 5681 section 4.1: "a TCP SHOULD set cwnd to no more than RW", the restart window, which is at most IW.

@@ -212,6 +212,8 @@ pub(crate) struct User {
     pub(crate) kept_alive: bool,
     /// Nagle's algorithm was switched off.
     pub(crate) nodelay: bool,
+    /// Octets written by then: what waited may wait on.
+    pub(crate) written_before_nodelay: u32,
     /// The user (or its timeout) may end it early.
     pub(crate) timeout: Option<Micros>,
     /// Which of the tuple's incarnations: the index of its stream.
@@ -361,7 +363,8 @@ impl Hypothesis {
         let established = !matches!(tcb.state, State::SynReceived | State::TimeWait) && !self.iss_unseen;
         let (queued, flight) = (self.stream_end().offset_from(tcb.snd_nxt), tcb.snd_nxt.since(tcb.snd_una));
         let fits = flight + queued.max(0).cast_unsigned() <= tcb.snd_wnd.min(u32::from(tcb.snd_mss));
-        (established && queued > 0 && flight > 0 && fits).then(|| self.clocks.progress_since + profile.reply)
+        let written_since = tcb.snd_nxt.ge(tcb.iss + 1 + self.user.written_before_nodelay);
+        (established && written_since && queued > 0 && flight > 0 && fits).then(|| self.clocks.progress_since + profile.reply)
     }
 
     /// Everything owed to an arrival or a call.

@@ -34,6 +34,7 @@ impl Hypothesis {
     /// Nagle's algorithm is switched on or off (RFC 9293 MUST-17).
     pub(crate) fn no_delay(&mut self, on: bool, now: Micros) {
         self.user.nodelay = on;
+        self.user.written_before_nodelay = self.user.written;
         self.clocks.progress_since = self.clocks.progress_since.max(now);
     }
 

@@ -58,7 +58,7 @@ pub(crate) struct Timers {
     /// Keep-alives that were not answered.
     pub(crate) keepalives: u32,
     /// When new text last left.
-    pub(crate) sent_at: Micros,
+    pub(crate) sent_at: Option<Micros>,
     pub(crate) rto: Micros,
     pub(crate) srtt: Option<(Micros, Micros)>,
     /// The number being timed and when it was sent (Karn: never a retransmission).

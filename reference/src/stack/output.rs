@@ -249,7 +249,7 @@ impl Endpoint {
                 t.snd_nxt = end;
             }
             self.timers.persist = None;
-            self.timers.sent_at = now;
+            self.timers.sent_at = Some(now);
             self.put(rule, segment);
             self.acknowledged();
             if idle {
@@ -266,7 +266,7 @@ impl Endpoint {
     /// RFC 5681 section 4.1: what was idle for longer than the time-out begins again with the initial window.
     fn restart_after_idleness(&mut self, now: Micros) {
         let Some(t) = self.conn.tcb().filter(|t| t.snd_una == t.snd_nxt) else { return };
-        let idle = self.timers.sent_at > 0 && now > self.timers.sent_at + self.timers.rto;
+        let idle = self.timers.sent_at.is_some_and(|sent| now > sent + self.timers.rto);
         if idle && self.timers.cwnd > 0 && !self.mutated(Fault::Departs, rules::RESTART_WINDOW) {
             self.timers.cwnd = self.timers.cwnd.min(initial_window(u32::from(t.believed_mss())));
         }
