@@ -143,6 +143,17 @@ fn mutants_have_names_of_their_own_and_at_most_two_rules() {
     }
 }
 
+#[test]
+fn what_a_vector_asserts_stands_in_one_that_cites_the_rule() {
+    for rule in catalogue::rules() {
+        let Some(Judged::Asserted(ids)) = judged(rule.id) else { continue };
+        for id in ids {
+            let vector = VECTORS.iter().find(|v| v.id == *id).unwrap_or_else(|| panic!("{}: there is no vector {id}", rule.id));
+            assert!(vector.header.rules.iter().any(|r| r == rule.id.0), "{id} does not cite {}", rule.id);
+        }
+    }
+}
+
 /// A permission that the oracle grants without need would hide faults: without each of them, some right stack is found at fault by a vector
 /// that names it.
 #[test]

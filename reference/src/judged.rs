@@ -3,12 +3,13 @@
 use crate::catalogue::RuleId;
 use crate::rules::{
     ACK_5961_RANGE, ACK_FUTURE, ACK_NOT_FIN, ACK_OOO_AT_ONCE, ACK_RANGE_CHECKED, ALL_BEFORE_ACK, CLOSE_SYN_RECEIVED, CLOSED_ACK,
-    CLOSED_NO_ACK, CLOSED_RST, DELAYED_ACK, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family, HALF_DUPLEX_RST, LISTEN_ACK,
-    LISTEN_OTHER, LISTEN_RST, ONE_ACK_EACH, PERMISSIONS, QUEUE_OOO, RST_EXACT, RST_IN_WINDOW, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST,
-    SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE,
-    SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK,
-    SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP,
-    TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, WINDOW_BEYOND, ZERO_WINDOW_EXCEPTIONS,
+    CLOSED_NO_ACK, CLOSED_RST, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family, HALF_DUPLEX_RST,
+    LISTEN_ACK, LISTEN_OTHER, LISTEN_RST, ONE_ACK_EACH, PAWS, PERMISSIONS, QUEUE_OOO, RST_EXACT, RST_IN_WINDOW, SEQ_UNACCEPTABLE,
+    SEQ_UNACCEPTABLE_RST, SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS,
+    SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST,
+    SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP,
+    TIME_WAIT_FIRST_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, WINDOW_BEYOND,
+    ZERO_WINDOW_EXCEPTIONS,
 };
 use crate::state::State;
 
@@ -72,6 +73,9 @@ pub fn judged(rule: RuleId) -> Option<Judged> {
     if compartments {
         return Some(Judged::Not(Ground::NoTarget, "no target has security compartments, which the third step compares"));
     }
+    if let Some((_, vectors)) = ASSERTED.iter().find(|(id, _)| *id == rule.0) {
+        return Some(Judged::Asserted(vectors));
+    }
     NOT_JUDGED.iter().find(|(id, _, _)| *id == rule.0).map(|&(_, ground, why)| Judged::Not(ground, why))
 }
 
@@ -125,12 +129,22 @@ restated! {
     "RFC5961:5-1" = [] [ACK_RANGE_CHECKED];
     "RFC5961:5-2" = [ACK_5961_RANGE, ACK_FUTURE] [];
     "RFC5681:4-2" = [] [DELAYED_ACK, EVERY_SECOND];
+    "RFC7323:5-1" = [] [PAWS];
+    // The order of timestamps modulo 2^32; vectors whose timestamps wrap go with it.
+    "RFC7323:5-10" = [] [PAWS, ECHO];
     "RFC1122:4.2.2.13-1" = [] [HALF_DUPLEX_RST];
     "RFC1122:4.2.2.20-1" = [] [SYN_RECEIVED_SYN_PASSIVE, WINDOW_BEYOND];
     "RFC1122:4.2.2.21-1" = [TEXT_OOO] [];
     "RFC1122:4.2.3.2-1" = [] [EVERY_SECOND];
     "RFC1337:1-1" = [] [SEQ_UNACCEPTABLE.at(State::TimeWait), RST_EXACT.at(State::TimeWait)];
 }
+
+/// Rules that vectors assert.
+const ASSERTED: &[(&str, &[&str])] = &[
+    ("RFC7323:3-3", &["timestamps/syn-with-tsecr"]),
+    ("RFC7323:3-8", &["timestamps/not-negotiated"]),
+    ("RFC7323:4-2", &["timestamps/old-tsecr-is-no-sample"]),
+];
 
 /// Rules that cannot be judged, each with the reason.
 const NOT_JUDGED: &[(&str, Ground, &str)] = &[
@@ -140,6 +154,11 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
         "RFC5961:4-1",
         Ground::OtherWay,
         "RFC 9293 takes RFC 793's way for right too; a stack that challenges one SYN is held to it for the next",
+    ),
+    (
+        "RFC7323:3-9",
+        Ground::BindsNothing,
+        "it lets either side use timestamps after crossing SYNs of which one has none; the oracle asks for nothing then",
     ),
     ("RFC9293:3.10.7.1/CLOSED/data", Ground::Unseen, "what becomes of discarded text does not show outside the stack"),
     ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", Ground::NoTarget, "the calls of a target always name the remote end"),

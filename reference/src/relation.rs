@@ -3,6 +3,7 @@
 //! [`arrive`] is section 3.10.7; a file of `arrives/` holds each of its subsections. Two readers use it: the stack picks one outcome, the
 //! oracle follows all of them.
 
+pub use crate::arrives::timestamps::TimestampsSeen;
 use crate::arrives::{closed, listen, syn_sent, synchronized};
 use crate::catalogue::{Level, RuleId};
 use crate::rules;
@@ -121,13 +122,19 @@ pub enum Habit {
     ChecksAckRange,
     /// SHLD-31: out-of-order text is held.
     HoldsOutOfOrder,
+    /// RFC 7323 section 5.3: a segment with an older timestamp is answered with an ACK and dropped.
+    Paws,
+    /// RFC 7323 section 3.2: a segment without the option that was negotiated is dropped.
+    DropsUnstamped,
+    /// RFC 7323 section 5.2: a RST is taken only where its TSecr is one of the stack's own timestamps.
+    ChecksResetEcho,
 }
 
 /// Habits as far as they are known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Habits {
-    known: u8,
-    value: u8,
+    known: u16,
+    value: u16,
 }
 
 impl Habits {
@@ -167,36 +174,10 @@ pub struct Env {
     pub habits: Habits,
     /// The timestamps that the peer has shown, where the connection uses them.
     pub seen: Option<TimestampsSeen>,
+    /// The newest TSval that the stack has sent on the connection.
+    pub tsval_sent: Option<u32>,
     /// A permission that is taken to be none: so tests show that the RFC's permission is needed.
     pub denied: Option<RuleId>,
-}
-
-/// The last TSval seen on a connection, for RFC 6191: TS.Recent (RFC 7323 section 4.3), and the highest of any segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TimestampsSeen {
-    /// Of segments that were accepted in order.
-    pub recent: u32,
-    /// Of any.
-    pub highest: u32,
-}
-
-impl TimestampsSeen {
-    /// A connection's first.
-    #[must_use]
-    pub fn first(val: u32) -> TimestampsSeen {
-        TimestampsSeen { recent: val, highest: val }
-    }
-
-    /// One more segment, which came when RCV.NXT and the last acknowledgment that was sent stood where they say.
-    pub fn take(&mut self, segment: &Segment, rcv_nxt: Seq, last_ack_sent: Seq) {
-        let Some((val, _)) = segment.timestamps().filter(|_| !segment.is_syn() && !segment.is_rst()) else { return };
-        if newer(val, self.highest) {
-            self.highest = val;
-        }
-        if newer(val, self.recent) && segment.seq.le(last_ack_sent) && segment.end().ge(rcv_nxt) {
-            self.recent = val;
-        }
-    }
 }
 
 /// Who reads what arrives (RFC 9293 MAY-1: after a half-duplex CLOSE nobody does).

@@ -148,6 +148,24 @@ pub enum TcpOption {
     IllFormed(Vec<u8>),
 }
 
+impl TcpOption {
+    /// The option's kind; none where the octets are no option.
+    #[must_use]
+    pub fn kind(&self) -> Option<u8> {
+        match self {
+            TcpOption::Eol => Some(0),
+            TcpOption::Nop => Some(1),
+            TcpOption::Mss(_) => Some(2),
+            TcpOption::WindowScale(_) => Some(3),
+            TcpOption::SackPermitted => Some(4),
+            TcpOption::Sack(_) => Some(5),
+            TcpOption::Timestamps { .. } => Some(8),
+            TcpOption::Other { kind, .. } => Some(*kind),
+            TcpOption::IllFormed(_) => None,
+        }
+    }
+}
+
 /// A segment: the header's fields that TCP's rules read, and its text.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Segment {

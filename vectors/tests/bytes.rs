@@ -50,7 +50,9 @@ fn every_script_is_text_and_comes_back() {
 fn every_vector_is_a_seed() {
     for g in golden() {
         let vector = parse::vector(&g.id, g.file, &g.text).unwrap_or_else(|e| panic!("{e}"));
-        let script = unlined(vector.script());
+        let mut script = unlined(vector.script());
+        // A wait of days is not within the bounds.
+        script.steps.iter_mut().for_each(|s| s.after = s.after.min(tcp_vectors::bytes::MAX_AFTER));
         let data = encode(&script);
         assert_eq!(decode(&data), script, "{}", g.id);
     }

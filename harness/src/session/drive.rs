@@ -104,7 +104,11 @@ impl<'a> Session<'a> {
     }
 
     /// A fresh target.
-    pub(super) fn start(&mut self) -> Result<(), Stop> {
+    pub(super) fn start(&mut self, steps: &[Step]) -> Result<(), Stop> {
+        let waits: Micros = steps.iter().map(|s| s.after).sum();
+        if self.clock == Clock::Real && waits > A_DAY {
+            return Err(Stop::Unsupported(format!("{} days pass, and the target's clock is real", waits / A_DAY)));
+        }
         if !self.target.capabilities().families.contains(&self.options.family) {
             return Err(Stop::Unsupported(format!("the target has no IPv{}", self.options.family)));
         }
@@ -381,6 +385,8 @@ fn severity(class: Class) -> u8 {
 
 /// The local port of listeners, and the closed one where nothing listens.
 pub(super) const LISTEN_PORT: u16 = 8080;
+/// A day, for what a real clock cannot wait for.
+const A_DAY: Micros = 86_400_000_000;
 /// The peer's port of flow 0; flow n has the n-th after it.
 const PEER_PORT: u16 = 40_000;
 /// The local port of the first connect.

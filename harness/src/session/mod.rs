@@ -141,7 +141,7 @@ pub fn run_script(target: &mut dyn Target, script: &Script, options: &Options) -
 pub fn run_steps(target: &mut dyn Target, steps: &[Step], rule: Option<RuleId>, options: &Options) -> Outcome {
     let started = Instant::now();
     let mut session = Session::new(target, steps, rule, options, started);
-    let ended = session.start().and_then(|()| session.all(steps)).and_then(|()| session.finish());
+    let ended = session.start(steps).and_then(|()| session.all(steps)).and_then(|()| session.finish());
     session.outcome(ended.err())
 }
 

@@ -7,3 +7,4 @@ pub(crate) mod syn_sent;
 pub(crate) mod synchronized;
 pub(crate) mod text;
 pub(crate) mod time_wait;
+pub(crate) mod timestamps;

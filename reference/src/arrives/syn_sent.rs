@@ -1,7 +1,7 @@
 //! RFC 9293 section 3.10.7.3: SEGMENT ARRIVES in SYN-SENT.
 
 use crate::arrives::listen::{new_tcb, queueing_text};
-use crate::arrives::text;
+use crate::arrives::{text, timestamps};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal};
 use crate::rules;
 use crate::segment::Segment;
@@ -24,8 +24,11 @@ pub(crate) fn arrive(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec
         out.push(if segment.is_ack() {
             Outcome::new(rules::SYN_SENT_RST_ACK_OK, Conn::Absent, Answer::Silence).telling(Signal::Refused)
         } else {
-            Outcome::new(rules::SYN_SENT_RST_NO_ACK, unchanged, Answer::Silence)
+            Outcome::new(rules::SYN_SENT_RST_NO_ACK, unchanged.clone(), Answer::Silence)
         });
+        if segment.is_ack() {
+            timestamps::reset_ignored(&unchanged, segment, env, out);
+        }
         return;
     }
     // Third, security: no stack here has compartments. Fourth, check the SYN bit.

@@ -1,6 +1,6 @@
 //! RFC 9293 section 3.10.7.4: SEGMENT ARRIVES in SYN-RECEIVED and the synchronized states, steps one to four.
 
-use crate::arrives::{ack, time_wait};
+use crate::arrives::{ack, time_wait, timestamps};
 use crate::catalogue::{Level, RuleId};
 use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, Signal, TimeWaitTimer};
 use crate::rules;
@@ -10,6 +10,11 @@ use crate::state::State;
 use crate::tcb::{Conn, OpenedBy, Tcb};
 
 pub(crate) fn arrive(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    // RFC 7323 section 5.3: "PAWS processing MUST take precedence over the regular TCP acceptability check".
+    timestamps::check(tcb, segment, env, out, |out| steps(tcb, segment, env, out));
+}
+
+fn steps(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let from = out.len();
     let acceptability = check_sequence(tcb, segment);
     if acceptability.may_fail() {
@@ -164,7 +169,7 @@ fn syn_below_window(tcb: &Tcb, segment: &Segment, out: &mut Vec<Outcome>) {
 /// Second, check the RST bit.
 fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let exact = segment.seq == tcb.rcv_nxt;
-    let rule = if exact { exact_rst_rule(tcb, segment) } else { rules::RST_IN_WINDOW.at(tcb.state) };
+    let rule = if exact { exact_rst_rule(tcb, segment, env) } else { rules::RST_IN_WINDOW.at(tcb.state) };
     if !exact && env.habits.allows(Habit::ChallengesRst, true) {
         let challenge = Answer::Ack(Owed::AtOnce(Level::Must));
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge).showing(Habit::ChallengesRst, true));
@@ -186,10 +191,11 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::Silence).by(rules::TIME_WAIT_IGNORES_RST));
     }
+    timestamps::reset_ignored(&Conn::Open(tcb.clone()), segment, env, out);
 }
 
 /// The rule for a RST at RCV.NXT: that of the state, or one that speaks of just such a RST.
-fn exact_rst_rule(tcb: &Tcb, segment: &Segment) -> RuleId {
+fn exact_rst_rule(tcb: &Tcb, segment: &Segment, env: &Env) -> RuleId {
     let acceptable_ack = tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt);
     if tcb.rcv_wnd() == 0 {
         rules::RST_AT_ZERO_WINDOW
@@ -198,7 +204,7 @@ fn exact_rst_rule(tcb: &Tcb, segment: &Segment) -> RuleId {
     } else if tcb.state == State::SynReceived && segment.is_ack() && !acceptable_ack {
         rules::SYN_RECEIVED_RST_WITH_ACK
     } else {
-        rules::RST_EXACT.at(tcb.state)
+        timestamps::reset_rule(segment, env).unwrap_or(rules::RST_EXACT.at(tcb.state))
     }
 }
 

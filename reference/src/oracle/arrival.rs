@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
-use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, TimestampsSeen, arrive};
+use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment, TcpOption};
 use crate::seq::Seq;
@@ -114,7 +114,8 @@ impl Hypothesis {
             // The stack's own choices come from its SYN-ACK; a scale of 14 marks that the peer offered one.
             fresh: Fresh { iss: Seq(0), window: 0, scale: Some(14) },
             habits: self.habits,
-            seen: self.user.seen,
+            seen: self.seen_at(at.now),
+            tsval_sent: self.user.stamps.sent(),
             denied: at.profile.denied,
         }
     }
@@ -182,17 +183,8 @@ impl Hypothesis {
 
     /// What an arrival changes besides the TCB: clocks, and what the user can see.
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
+        self.take_timestamps(before, segment, at.now);
         let Conn::Open(tcb) = &self.conn else { return };
-        let shown = || segment.timestamps().map(|(val, _)| TimestampsSeen::first(val));
-        match before {
-            Conn::Absent => self.user.seen = shown(),
-            Conn::SynSent(_) => self.user.seen = shown().filter(|_| self.user.offers_timestamps),
-            Conn::Open(was) => {
-                if let Some(seen) = &mut self.user.seen {
-                    seen.take(segment, was.rcv_nxt, self.user.last_ack_sent);
-                }
-            }
-        }
         let old_una = match before {
             Conn::Absent => tcb.snd_una,
             Conn::SynSent(c) => c.iss,

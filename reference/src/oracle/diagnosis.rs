@@ -29,6 +29,10 @@ impl Hypothesis {
         let state = self.conn.state(at.listening());
         let level = if rule.entry().is_some_and(|r| r.level == Level::Should) { Level::Should } else { Level::Spec };
         let blame = |surprise, kind| Blame { rule, level, state, event: at.event, cause: None, kind, surprise };
+        // That a segment without timestamps ends nothing is a rule of its own.
+        let ends = |blame: Blame| {
+            if rule == rules::UNSTAMPED_DROPPED { Blame { rule: rules::UNSTAMPED_ABORTS, level: Level::Must, ..blame } } else { blame }
+        };
         if at.port == Port::Closed && self.conn == Conn::Absent {
             let open = At { port: Port::Listening, ..*at };
             let listens = Blame { rule: rules::CLOSE_LISTEN, ..blame(EXACT, "listens-on") };
@@ -51,7 +55,7 @@ impl Hypothesis {
         for outcome in outcomes.iter().filter(|o| !deletes && o.next != Conn::Absent && o.answer != Answer::Silence) {
             // The right answer, but the connection is deleted.
             let deleted = Outcome { next: Conn::Absent, ..outcome.clone() };
-            out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..self.clone().follow(deleted, segment, at) });
+            out.push(Hypothesis { blame: Some(ends(blame(EXACT, "closed"))), ..self.clone().follow(deleted, segment, at) });
         }
         for outcome in &outcomes {
             // The right answer, but the state stays.
@@ -67,8 +71,8 @@ impl Hypothesis {
             let gone = noted().gone(Ended::By(crate::relation::Signal::Reset));
             let mut resetting = gone.clone();
             resetting.assume_reset(ResetForm::answering(segment), rule, at);
-            out.push(Hypothesis { blame: Some(blame(EXACT, "closed")), ..gone });
-            out.push(Hypothesis { blame: Some(blame(MISTAKEN, "reset")), ..resetting });
+            out.push(Hypothesis { blame: Some(ends(blame(EXACT, "closed"))), ..gone });
+            out.push(Hypothesis { blame: Some(ends(blame(MISTAKEN, "reset"))), ..resetting });
         }
         for outcome in outcomes.iter().filter(|o| o.rule == rules::WINDOW_STALE) {
             let mut taken = outcome.clone();
@@ -141,8 +145,13 @@ impl Hypothesis {
     pub(crate) fn broken_emission(&self, sent: &Sent<'_>, out: &mut Vec<Hypothesis>) {
         let mut h = self.clone();
         let state = h.conn.state(false);
-        let Err(misfit) = h.emit(sent) else { return };
-        let mut h = self.clone();
+        // What is right but for its timestamps is taken as what it is.
+        let unstamped = h.emit_unstamped(sent);
+        let only_stamps = unstamped.is_ok();
+        let Err(misfit) = unstamped.and_then(|licence| h.stamped(sent).map(|()| licence)) else { return };
+        if !only_stamps {
+            h = self.clone();
+        }
         let blame = Blame {
             rule: misfit.rule,
             level: misfit.level,
@@ -157,7 +166,11 @@ impl Hypothesis {
             h.clocks.flight.unbounded();
         }
         h.blame = Some(blame);
-        h.pay_whatever(sent, misfit.cause);
+        if only_stamps {
+            h.believe_stamps(sent.segment);
+        } else {
+            h.pay_whatever(sent, misfit.cause);
+        }
         out.push(h);
     }
 

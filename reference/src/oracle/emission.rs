@@ -63,7 +63,10 @@ impl Misfit {
 
     /// Nothing asked for it: what the last event demanded was something else, or silence.
     fn uncalled(h: &Hypothesis, kind: &'static str) -> Misfit {
-        Misfit { rule: h.last.rule, level: Level::Spec, kind, cause: Some(h.last.event), surprise: UNCALLED }
+        // What is missing in a segment is no reason to end the connection.
+        let aborts = kind == "reset" && h.last.rule == rules::UNSTAMPED_DROPPED;
+        let rule = if aborts { rules::UNSTAMPED_ABORTS } else { h.last.rule };
+        Misfit { rule, level: Level::Spec, kind, cause: Some(h.last.event), surprise: UNCALLED }
     }
 }
 
@@ -79,6 +82,13 @@ const UNCALLED: u8 = 8;
 impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+        let licence = self.emit_unstamped(sent)?;
+        self.stamped(sent)?;
+        Ok(licence)
+    }
+
+    /// The same, whatever its timestamps are.
+    pub(crate) fn emit_unstamped(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         self.flags_in_use(sent.segment)?;
         self.emit_in_use(sent)
     }
@@ -138,7 +148,8 @@ impl Hypothesis {
         };
         let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && matches(reset));
         if let Some(i) = owed(false).or_else(|| owed(true)) {
-            let (_, due) = self.dues.resets.remove(i);
+            let (reset, due) = self.dues.resets.remove(i);
+            self.stamped_reset(reset, sent);
             return Ok(Licence { rule: due.rule, demanded: !due.optional });
         }
         if self.iss_unseen && !self.deferred.is_empty() {
@@ -211,9 +222,6 @@ impl Hypothesis {
             // previous connection incarnation".
             return Err(Misfit::new(rules::REOPENED, "isn", BREAKS));
         }
-        if first && seg.timestamps().is_none() {
-            self.user.seen = None;
-        }
         if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
             self.depart(rules::RIGHT_EDGE_LEFT, sent.event);
         }
@@ -265,7 +273,12 @@ impl Hypothesis {
         if seg.ack != tcb.rcv_nxt {
             if self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(tcb.rcv_nxt)) {
                 // "If the TCP endpoint is processing a series of queued segments, it MUST process them all before sending any ACK segments."
-                return Err(Misfit { level: Level::Must, ..Misfit::new(rules::ALL_BEFORE_ACK, "ack-number", GARBLED) });
+                let wrong = |rule| Misfit { level: Level::Must, ..Misfit::new(rule, "ack-number", GARBLED) };
+                return Err(if self.held_is_older() {
+                    Misfit { cause: self.ack_owed().map(|d| d.cause), ..wrong(rules::PAWS_ON_ARRIVAL_ALONE) }
+                } else {
+                    wrong(rules::ALL_BEFORE_ACK)
+                });
             }
             let wrong = Misfit::new(rules::ACK_ALWAYS, "ack-number", BREAKS);
             // The duplicate ACK that text out of order draws: its rule is that of the text.

@@ -5,6 +5,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
 use crate::oracle::congestion::Flight;
 use crate::oracle::rto::RtoFloor;
+use crate::oracle::timestamps::Stamps;
 use crate::profile::{Profile, SECOND};
 use crate::relation::{Habits, ResetForm, Signal, TimestampsSeen};
 use crate::rules;
@@ -202,6 +203,8 @@ pub(crate) struct User {
     pub(crate) last_ack_sent: Seq,
     /// The timestamps that the peer has shown, where the connection uses them.
     pub(crate) seen: Option<TimestampsSeen>,
+    /// What else there is to say of both sides' timestamps.
+    pub(crate) stamps: Stamps,
     /// The ISN must be at or above this: SND.NXT of the connection in TIME-WAIT that a SYN reopened (RFC 9293 MAY-2).
     pub(crate) least_iss: Option<Seq>,
     /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).

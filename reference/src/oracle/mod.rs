@@ -17,6 +17,7 @@ mod persist;
 mod rto;
 mod stream;
 mod suspects;
+mod timestamps;
 mod user;
 
 pub use emission::Licence;

@@ -11,6 +11,7 @@ use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::mutant::{Fault, Mutant};
+use crate::stack::timestamps::Stamps;
 use crate::state::State;
 use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
 
@@ -40,6 +41,7 @@ pub struct Endpoint {
     pub(crate) user_timeout: Option<Micros>,
     /// The connection uses timestamps, and what the peer has shown of them.
     pub(crate) seen: Option<TimestampsSeen>,
+    pub(crate) stamps: Stamps,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -97,6 +99,7 @@ impl Endpoint {
             keepalive: None,
             user_timeout: None,
             seen: None,
+            stamps: Stamps::default(),
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -139,7 +142,8 @@ impl Endpoint {
             default_mss: if self.tuple.local.is_ipv4() { DEFAULT_MSS_V4 } else { DEFAULT_MSS_V6 },
             fresh: Fresh { iss, window: policy.buffer.min(65_535), scale: policy.window_scale },
             habits: policy.habits(),
-            seen: self.seen,
+            seen: self.seen_at(now),
+            tsval_sent: self.stamps.sent,
             denied: None,
         };
         let mut outcomes = Vec::new();
@@ -155,19 +159,10 @@ impl Endpoint {
         let begins = reopened || (self.conn == Conn::Absent && outcome.next != Conn::Absent);
         let retired = begins.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
         (self.mutant, self.now) = (mutant, now);
-        self.take_timestamps(segment, policy, begins);
+        self.forget_held(&mut outcome, segment);
+        self.take_timestamps(&outcome, segment, policy, begins);
         self.apply(outcome, segment, now, policy);
         retired
-    }
-
-    /// TS.Recent (RFC 7323 section 4.3).
-    fn take_timestamps(&mut self, segment: &Segment, policy: &Policy, begins: bool) {
-        let rcv_nxt = self.conn.tcb().map(|t| t.rcv_nxt);
-        match (&mut self.seen, rcv_nxt) {
-            (Some(seen), Some(rcv_nxt)) if !begins => seen.take(segment, rcv_nxt, rcv_nxt),
-            (seen, _) if segment.is_syn() && policy.timestamps => *seen = segment.timestamps().map(|(val, _)| TimestampsSeen::first(val)),
-            _ => {}
-        }
     }
 
     fn apply(&mut self, outcome: Outcome, segment: &Segment, now: Micros, policy: &Policy) {
@@ -367,7 +362,7 @@ impl Endpoint {
     fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, now: Micros, policy: &Policy) {
         match answer {
             Answer::Silence | Answer::MayAck | Answer::MayReset(_) => {}
-            Answer::Reset(form) => self.put(rule, form.segment()),
+            Answer::Reset(form) => self.put_reset(rule, form, segment, policy),
             Answer::SynAck => {
                 if let Some(syn_ack) = self.syn_ack(policy) {
                     self.put(rule, syn_ack);
@@ -591,7 +586,7 @@ impl Endpoint {
             Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),
             None => segment,
         };
-        if segment.is_ack() || !policy.timestamps { segment } else { self.with_timestamps(segment) }
+        if segment.is_ack() || !policy.timestamps { segment } else { self.with_first_timestamp(segment) }
     }
 }
 

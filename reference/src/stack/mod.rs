@@ -9,7 +9,9 @@ mod mutant;
 mod mutants;
 mod output;
 mod policy;
+mod timestamps;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
@@ -132,7 +134,8 @@ impl Stack {
         let listener = listener.map(|(socket, _)| socket);
         let mut endpoint = self.endpoints.remove(&key(&tuple)).unwrap_or_else(|| Endpoint::new(tuple));
         let listening = listener.is_some();
-        let retired = endpoint.arrive(segment, listening, iss, self.now, &self.policy, self.mutant);
+        let policy = self.policy_of(listener);
+        let retired = endpoint.arrive(segment, listening, iss, self.now, &policy, self.mutant);
         if let Some(old) = retired {
             self.retire(&tuple, old);
         }
@@ -173,6 +176,18 @@ impl Stack {
     pub fn next_timer(&self) -> Option<Micros> {
         let timers = self.endpoints.values().filter_map(Endpoint::next_timer);
         timers.chain(self.late.iter().map(|d| d.at)).min().map(|t| t.max(self.now))
+    }
+
+    /// The policy for what comes to a listener: with timestamps or without, where its user has said so.
+    fn policy_of(&self, listener: Option<SocketId>) -> Cow<'_, Policy> {
+        let Some(Socket::Listener { options, .. }) = listener.and_then(|l| self.sockets.get(l as usize)) else {
+            return Cow::Borrowed(&self.policy);
+        };
+        let said = options.iter().rev().find_map(|o| if let SetOption::Timestamps(on) = o { Some(*on) } else { None });
+        match said {
+            Some(timestamps) if timestamps != self.policy.timestamps => Cow::Owned(Policy { timestamps, ..self.policy.clone() }),
+            _ => Cow::Borrowed(&self.policy),
+        }
     }
 
     /// A user call with the two addresses that the host has in the call's family: local, remote.
@@ -287,7 +302,10 @@ impl Stack {
     }
 
     fn set(&mut self, socket: SocketId, option: SetOption) -> CallResult {
-        if matches!(option, SetOption::Timestamps(true) | SetOption::Sack(true)) {
+        // Whether a connection uses timestamps shows with its SYN, so only a listener can say it in time.
+        let late =
+            matches!(option, SetOption::Timestamps(true)) && !matches!(self.sockets.get(socket as usize), Some(Socket::Listener { .. }));
+        if late || option == SetOption::Sack(true) {
             return CallResult::Unsupported;
         }
         if let Some(Socket::Listener { options, .. }) = self.sockets.get_mut(socket as usize) {

@@ -6,7 +6,7 @@ use crate::api::Micros;
 use crate::catalogue::RuleId;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Outcome, ResetForm};
-use crate::segment::{Flags, Segment};
+use crate::segment::{Flags, Segment, TcpOption};
 use crate::stack::Policy;
 use crate::stack::held_out::HELD_OUT;
 use crate::stack::mutants::MUTANTS;
@@ -99,6 +99,22 @@ pub enum Fault {
     ResendsTail,
     /// A connection that a SYN reopens has the ISN of the one before.
     StaleIsn,
+    /// The segment lacks the options of this kind.
+    LacksOption(u8),
+    /// TSecr is off by this.
+    EchoOff(i32),
+    /// TSecr is the TSval of the latest segment, whatever it was.
+    EchoesLatest,
+    /// Text that waits behind a gap is lost where what fills the gap has a newer timestamp.
+    ForgetsHeld,
+    /// The timestamp clock stands still.
+    ClockStands,
+    /// The timestamp clock runs backwards.
+    ClockRunsBackwards,
+    /// The timestamp clock ticks each nanosecond.
+    ClockOfNanoseconds,
+    /// The segment has this timestamps option besides: TSval and TSecr.
+    ExtraTimestamps(u32, u32),
 }
 
 impl Mutant {
@@ -183,6 +199,17 @@ impl Mutant {
             Fault::AckOff(by) => segment.ack = segment.ack.moved(by),
             Fault::ExtraFlags(flags) => segment.flags |= flags,
             Fault::LacksFlags(flags) => segment.flags = segment.flags.without(flags),
+            Fault::LacksOption(kind) => segment.options.retain(|o| o.kind() != Some(kind)),
+            Fault::EchoOff(by) => {
+                for option in &mut segment.options {
+                    if let TcpOption::Timestamps { ecr, .. } = option {
+                        *ecr = ecr.wrapping_add_signed(by);
+                    }
+                }
+            }
+            Fault::ExtraTimestamps(val, ecr) => {
+                segment.options.extend([TcpOption::Nop, TcpOption::Nop, TcpOption::Timestamps { val, ecr }]);
+            }
             Fault::ResetInstead => segment = Segment::rst(segment.seq),
             Fault::Late(by) => {
                 out.push((by, segment));

@@ -227,6 +227,31 @@ mutants! {
     "second-open-succeeds": Fault::Succeeds, at [rules::OPEN_AGAIN], breaks [rules::OPEN_AGAIN];
     "window-update-seq-off": Fault::SeqOff(1), at [rules::RECEIVE], breaks [rules::SYNC_UNACCEPTABLE];
     "filled-gap-acknowledged-piecemeal": Fault::AcksInBetween, at [rules::ALL_BEFORE_ACK], breaks [rules::ALL_BEFORE_ACK];
+    // Timestamps (RFC 7323).
+    "timestamps-without-being-asked": Fault::ExtraTimestamps(1, 1), at [rules::LISTEN_SYN], breaks [rules::TIMESTAMPS_UNASKED];
+    "syn-echoes-something": Fault::EchoOff(1), at [rules::OPEN_ACTIVE], with Policy::with_timestamps, breaks [rules::ECHO_WITHOUT_ACK];
+    "text-without-timestamps": Fault::LacksOption(8), at [rules::SEND], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
+    "retransmission-without-timestamps": Fault::LacksOption(8), at [rules::RETRANSMISSION_TIMEOUT], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
+    "answer-to-old-without-timestamps": Fault::LacksOption(8), at [at!("ESTABLISHED/seq-unacceptable")], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
+    "abort-without-timestamps": Fault::LacksOption(8), at [rules::ABORT_OPEN], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_ON_RST];
+    "takes-segments-without-timestamps": Fault::Departs, at [rules::UNSTAMPED_DROPPED], with Policy::with_timestamps, breaks [rules::UNSTAMPED_DROPPED];
+    "closes-for-want-of-timestamps": Fault::Closes, at [rules::UNSTAMPED_DROPPED], with Policy::with_timestamps, breaks [rules::UNSTAMPED_ABORTS];
+    "resets-for-want-of-timestamps": Fault::ResetAnyway, at [rules::UNSTAMPED_DROPPED], with Policy::with_timestamps, breaks [rules::UNSTAMPED_ABORTS];
+    "timestamp-clock-stands": Fault::ClockStands, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
+    "timestamp-clock-runs-backwards": Fault::ClockRunsBackwards, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
+    "timestamp-clock-of-nanoseconds": Fault::ClockOfNanoseconds, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK_TOO_FAST];
+    "delayed-ack-echoes-the-latest": Fault::EchoesLatest, at [rules::DELAYED_ACK], with Policy::with_timestamps, breaks [rules::ECHO_OF_EARLIEST];
+    "ack-of-a-gap-echoes-the-latest": Fault::EchoesLatest, at [at!("ESTABLISHED/text-in-window-ooo")], with Policy::with_timestamps, breaks [rules::ECHO_AT_GAP];
+    "what-fills-a-gap-not-echoed": Fault::StaysPut, at [rules::ECHO_OF_FILLER], with Policy::with_timestamps, breaks [rules::ECHO_OF_FILLER];
+    "echo-off-by-one": Fault::EchoOff(1), at [rules::SEND], with Policy::with_timestamps, breaks [rules::ECHO];
+    "echoes-an-old-duplicate": Fault::EchoesLatest, at [rules::PAWS], with Policy::with_paws, breaks [rules::ECHO];
+    "paws-silent": Fault::NoReply, at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
+    "paws-closes": Fault::Closes, at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
+    "paws-ack-off": Fault::AckOff(1), at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
+    "reset-with-old-timestamp-ignored": Fault::StaysPut, at [rules::RST_NOT_BY_PAWS], with Policy::with_paws, breaks [rules::RST_NOT_BY_PAWS];
+    "timestamp-of-a-reset-echoed": Fault::StaysPut, at [rules::RST_LEAVES_ECHO], with Policy::with_timestamps, breaks [rules::RST_LEAVES_ECHO];
+    "held-text-checked-again": Fault::ForgetsHeld, at [rules::PAWS_ON_ARRIVAL_ALONE], with Policy::with_paws, breaks [rules::PAWS_ON_ARRIVAL_ALONE];
+    "timestamps-never-lapse": Fault::StaysPut, at [rules::PAWS_LAPSES], with Policy::with_paws, breaks [rules::PAWS_LAPSES];
     // What a SHOULD asks for.
     "unread-text-lost-without-rst": Fault::Departs, at [rules::HALF_DUPLEX_RST], breaks [rules::HALF_DUPLEX_RST];
     "every-second-segment-not-acknowledged": Fault::Departs, at [rules::EVERY_SECOND], breaks [rules::EVERY_SECOND];

@@ -4,7 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::RuleId;
 use crate::profile::SECOND;
 use crate::rules;
-use crate::segment::{Flags, Segment, TcpOption};
+use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::endpoint::{Endpoint, initial_window};
@@ -306,13 +306,6 @@ impl Endpoint {
         self.timers.full_unacked = 0;
     }
 
-    /// The same with TSval, a millisecond clock, and TSecr (RFC 7323 section 3.2).
-    pub(crate) fn with_timestamps(&self, segment: Segment) -> Segment {
-        let val = u32::try_from((self.now / 1000) & u64::from(u32::MAX)).unwrap_or(0);
-        let ecr = self.seen.filter(|_| segment.is_ack()).map_or(0, |seen| seen.recent);
-        segment.with_option(TcpOption::Nop).with_option(TcpOption::Nop).with_option(TcpOption::Timestamps { val, ecr })
-    }
-
     /// The most octets of text in a segment beside the options: what the peer takes, and what the link does (RFC 9293 section 3.7.1).
     fn room(&self, tcb: &Tcb) -> usize {
         let options = if self.seen.is_some() { 12 } else { 0 };
@@ -327,7 +320,13 @@ impl Endpoint {
 
     /// Sends a segment on account of `rule`; a mutant may spoil it.
     pub(crate) fn put(&mut self, rule: RuleId, segment: Segment) {
-        let segment = if self.seen.is_some() && !segment.is_rst() { self.with_timestamps(segment) } else { segment };
+        let segment = if self.seen.is_some() { self.with_timestamps(rule, segment) } else { segment };
+        self.spoil(rule, segment);
+    }
+
+    /// Sends a segment as it is, but for a mutant.
+    pub(super) fn spoil(&mut self, rule: RuleId, segment: Segment) {
+        self.note_tsval(&segment);
         match self.mutant {
             Some(m) => m.spoil_segment(rule, segment, &mut self.outbox),
             None => self.outbox.push((0, segment)),

@@ -27,8 +27,12 @@ pub struct Policy {
     pub window_scale: Option<u8>,
     /// MSS offered, octets.
     pub mss: u16,
-    /// Timestamps are offered and taken up (RFC 7323; without PAWS).
+    /// Timestamps are offered and taken up (RFC 7323).
     pub timestamps: bool,
+    /// With timestamps: PAWS (RFC 7323 section 5).
+    pub paws: bool,
+    /// With timestamps: a RST with a TSecr that is not the newest TSval is ignored (RFC 7323 section 5.2).
+    pub checks_reset_echo: bool,
     /// Whoever resets a connection keeps it in TIME-WAIT (RFC 9293 section 3.5.2).
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
@@ -53,6 +57,8 @@ impl Default for Policy {
             window_scale: None,
             mss: 1460,
             timestamps: false,
+            paws: false,
+            checks_reset_echo: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
             declared_rto_min: SECOND,
@@ -80,6 +86,12 @@ impl Policy {
         Policy { declared_rto_min: 200 * MILLISECOND, ..Policy::default() }
     }
 
+    /// Timestamps and PAWS.
+    #[must_use]
+    pub fn with_paws() -> Policy {
+        Policy { paws: true, ..Policy::with_timestamps() }
+    }
+
     /// Out-of-order text is dropped.
     #[must_use]
     pub fn without_reassembly() -> Policy {
@@ -96,6 +108,8 @@ impl Policy {
             ("RFC 5961 ACK range", Policy::with_ack_range()),
             ("RFC 5961 ACK range with a hard-coded window", Policy { variant: 1, ..Policy::with_ack_range() }),
             ("timestamps", Policy::with_timestamps()),
+            ("timestamps and PAWS", Policy::with_paws()),
+            ("timestamps, PAWS and a check of a reset's TSecr", Policy { checks_reset_echo: true, ..Policy::with_paws() }),
             ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
             ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
             ("drops out-of-order text", Policy::without_reassembly()),
@@ -119,6 +133,8 @@ impl Policy {
             .with(Habit::ChallengesSyn, self.challenges_syn)
             .with(Habit::ChecksAckRange, self.checks_ack_range)
             .with(Habit::HoldsOutOfOrder, self.holds_out_of_order)
+            .with(Habit::Paws, self.paws)
+            .with(Habit::ChecksResetEcho, self.checks_reset_echo)
     }
 
     /// What an oracle has to be told of a stack with this policy.

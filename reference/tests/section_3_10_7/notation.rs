@@ -161,6 +161,7 @@ pub(crate) fn ways(setup: &Setup, text: &str, b: Bases) -> Vec<String> {
     let env = Env {
         listening: setup.listening,
         seen: None,
+        tsval_sent: None,
         denied: None,
         reader: Reader::User,
         default_mss: 536,
