@@ -184,6 +184,50 @@ fn a_known_finding_is_0_and_one_that_is_gone_is_1() {
 }
 
 #[test]
+fn replay_lints_first_and_drops_no_assertion() {
+    let path = |p: &PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
+    let failing = format!("{OPEN}+0   > S. 0:0(0) ack 7 <...>\n");
+    let bare = file("no-header.pkt", &failing);
+    let output = check(&["replay", &path(&bare), "--family", "4"], 1, "no-header.pkt:1: warning: the header names no `rules`");
+    assert!(out(&output).contains("violates vector:assertion in SYN-RECEIVED"), "{}", out(&output));
+    let known = file("assertion.toml", &entry("vector:assertion", "*").replace("\"known\"", "\"no-header\""));
+    check(&["replay", &path(&bare), "--family", "4", "--expectations", &path(&known)], 0, "");
+
+    let unknown = file("unknown-rule.pkt", &format!("//@ title: a test\n//@ rules: RFC9293:MUST-999\n{failing}"));
+    check(&["replay", &path(&unknown)], 2, "unknown-rule.pkt:1: `RFC9293:MUST-999` is not in the catalogue");
+    replay("nameless.pkt", &format!("{OPEN}+0   read(99, ..., 10) = 3\n"), &[], 2, "nameless.pkt:9: no call before gave the name 99");
+    let ack = "+0   < . 1:1(0) ack 1 win 65535\n";
+    replay("silent.pkt", &format!("{OPEN}{ack}{ack}"), &["--family", "4"], 0, "silent.pkt:10: warning: after the last segment");
+}
+
+#[test]
+fn lint_tells_of_files_and_of_the_tree() {
+    let text = out(&check(&["lint"], 0, ""));
+    assert!(text.contains(" files: 0 errors, "), "{text}");
+    assert!(text.contains("vectors/handshake/passive-open.pkt: packetdrill: runs as it is\n"), "{text}");
+    let wrong = file("lint.pkt", &format!("//@ title: a test\n{OPEN}+0   < . {{rcv_nxt}}(0) ack 1 win 5\n+0   read(9, ..., 1) = 1\n"));
+    let wrong = wrong.to_str().expect("a path in UTF-8");
+    let text = out(&check(&["lint", wrong], 2, ""));
+    for needed in
+        ["lint.pkt:1: the header names no `rules`", "lint.pkt:7: no call before gave the name 9", "not as it is: an expression in braces"]
+    {
+        assert!(text.contains(needed), "{needed:?} is not in:\n{text}");
+    }
+    check(&["lint", "/nowhere/at-all.pkt"], 2, "/nowhere/at-all.pkt");
+}
+
+#[test]
+fn files_are_read_with_a_bound() {
+    let big = file("big.pkt", &"#".repeat((4 << 20) + 1));
+    let big = big.to_str().expect("a path in UTF-8");
+    check(&["replay", big], 2, "big.pkt: it is larger than 4 MiB");
+    check(&["--expectations", big], 2, "big.pkt: it is larger than 4 MiB");
+    check(&["replay", "/dev/zero"], 2, "larger than 4 MiB");
+    let marked = file("bom.pkt", &format!("\u{feff}{OPEN}"));
+    check(&["replay", marked.to_str().expect("a path in UTF-8")], 2, "byte order mark (EF BB BF): remove it");
+}
+
+#[test]
 fn lists_shows_and_explains() {
     let text = out(&check(&["list", "handshake"], 0, ""));
     assert!(text.lines().all(|l| l.starts_with("handshake/")) && text.contains("handshake/passive-open "), "{text}");

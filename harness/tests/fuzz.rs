@@ -16,7 +16,7 @@ use tcp_reference::finding::{Class, Finding};
 use tcp_reference::oracle::Oracle;
 use tcp_reference::segment::{Flags, Segment, Tuple};
 use tcp_reference::seq::Seq;
-use tcp_reference::stack::{MUTANTS, Policy};
+use tcp_reference::stack::{MUTANTS, Mutant, Policy};
 use tcp_reference::trace::{Arrival, Trace, What};
 
 /// The seeds' directory.
@@ -241,6 +241,28 @@ fn accept_gives_what_ended_while_it_waited() {
         call(Call::Recv { socket: 5, max: 10 }, CallResult::Error(CallError::WouldBlock)),
     ]);
     assert!(found.iter().all(|f| f.class > Class::Violates), "{found:?}");
+}
+
+/// What is printed of a discovery can be given to `harness replay`.
+#[test]
+fn a_discovery_is_a_vector_that_replays() {
+    let mutant = Mutant::by_name("last-ack-ignores-rst").expect("a mutant");
+    let policy = (mutant.policy)();
+    let mut fuzzer = Fuzzer::with(Box::new(Reference::new(policy.clone(), Some(mutant))), policy.profile());
+    let mut generator = Generator::new(1);
+    let discovery = loop {
+        if let Verdict::New(discovery) = fuzzer.judge(&generator.case()) {
+            break discovery;
+        }
+    };
+    let told = fuzzer.told(&discovery);
+    let (_, text) = told.split_once("`harness replay`:\n\n").unwrap_or_else(|| panic!("{told}"));
+    let vector = tcp_vectors::parse::vector("found", "found.pkt", text).unwrap_or_else(|e| panic!("{e}\n{told}"));
+    let wrong: Vec<_> = tcp_vectors::lint::vector(&vector).into_iter().filter(|l| !l.kind.is_about_the_tree()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{told}");
+    let options = Options::new(discovery.case.family, discovery.case.seed, policy.profile(), Clock::Virtual);
+    let outcome = session::run_vector(&mut Reference::new(policy, Some(mutant)), &vector, &options);
+    assert_eq!(outcome.class, Class::Violates, "{:?}", outcome.reason);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tcp_harness::wire::{self, Read};
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::finding::Class;
 use tcp_reference::segment::Segment;
+use tcp_vectors::model::Vector;
 
 /// smoltcp with something done to it.
 struct Bent<F> {
@@ -88,6 +89,43 @@ fn a_dead_stack_has_its_class() {
         assert_eq!(outcome.reason.as_deref(), Some("its last words"));
         assert!(!outcome.trace.events.is_empty(), "what came before is kept");
     }
+}
+
+/// A vector of these steps, without a header.
+fn steps(steps: &str) -> Vector {
+    let text = format!("0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 8) = 0\n{steps}");
+    tcp_vectors::parse::vector("test", "test.pkt", &text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn perform(vector: &Vector) -> Outcome {
+    run_vector(&mut SmolTcp::new(), vector, &Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual))
+}
+
+#[test]
+fn what_cannot_be_performed_is_said_in_a_vector_and_passed_over_in_a_script() {
+    for (line, why) in [
+        ("+0 read(99, ..., 10) = 3", "line 4: no call before gave a socket the name 99"),
+        ("+0 accept(7, ..., ...) = 4", "line 4: no call before gave a socket the name 7"),
+        ("+0 write(99, ..., 10) = 10", "line 4: no call before gave a socket the name 99"),
+        ("+0 set(99, nodelay, on) = 0", "line 4: no call before gave a socket the name 99"),
+        ("+0 setsockopt(99, SOL_SOCKET, SO_LINGER, {onoff=1, linger=0}, 8) = 0", "line 4: no call before gave a socket the name 99"),
+        ("+0 listen(3, 8) = 0", "line 4: the socket 3 listens already, or has a connection"),
+        ("+0 %{ assert tcpi_state == TCP_ESTABLISHED }%", "line 4: no accept or connect before gave a connection"),
+        ("+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5\n+0 read(5, ..., 10) = 3", "line 5: the socket 5 neither listens nor has"),
+    ] {
+        let vector = steps(line);
+        let outcome = perform(&vector);
+        assert_eq!(outcome.class, Class::NotPerformed, "{line}");
+        assert!(outcome.reason.as_deref().unwrap_or_default().starts_with(why), "{line}: {:?}", outcome.reason);
+        let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
+        assert_eq!(run_script(&mut SmolTcp::new(), &vector.script(), &options).class, Class::Conforms, "{line}");
+    }
+}
+
+#[test]
+fn an_assertion_of_a_vector_without_rules_is_a_finding() {
+    let outcome = perform(&steps("+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n"));
+    assert_eq!(rules(&outcome), ["vector:assertion"]);
 }
 
 #[test]

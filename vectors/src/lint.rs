@@ -64,12 +64,30 @@ impl LintKind {
     }
 }
 
+impl LintKind {
+    /// Whether it is about what the tree asks of its own vectors; one from elsewhere, as a packetdrill script, can be run without.
+    #[must_use]
+    pub fn is_about_the_tree(&self) -> bool {
+        match self {
+            LintKind::NoTitle
+            | LintKind::NoRules
+            | LintKind::RepeatedRule(_)
+            | LintKind::NoLevel
+            | LintKind::WrongLevel(_)
+            | LintKind::FirstStep
+            | LintKind::MissingNeed(_)
+            | LintKind::SilentEnd => true,
+            LintKind::UnknownRule(_) | LintKind::UnknownSocket(_) | LintKind::RepeatedSocket(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for LintKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LintKind::NoTitle => f.write_str("the header has no `title`"),
             LintKind::NoRules => f.write_str("the header names no `rules`"),
-            LintKind::UnknownRule(rule) => write!(f, "`{rule}` is not in the catalogue"),
+            LintKind::UnknownRule(rule) => write!(f, "`{rule}` is not in the catalogue; `harness explain` finds what is near"),
             LintKind::RepeatedRule(rule) => write!(f, "`{rule}` stands twice"),
             LintKind::NoLevel => f.write_str("the header has no `level`"),
             LintKind::WrongLevel(level) => write!(f, "the level of the strongest rule is `{level}`"),

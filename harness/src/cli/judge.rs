@@ -1,15 +1,13 @@
 //! The main job: run vectors, print what came out, and say by the exit code how it went.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Instant;
 
 use tcp_reference::finding::Class;
 use tcp_reference::stack::Mutant;
-use tcp_vectors::parse;
 
-use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, print};
+use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, files, print};
 use crate::expectations::Expectations;
 use crate::report::text::{self, Colour};
 use crate::report::{json, words};
@@ -42,33 +40,25 @@ pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
     let name = file.display().to_string();
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => {
-            complain(&format!("harness: {name}: {error}; `replay` wants a readable .pkt file in UTF-8\n"));
-            return USAGE;
-        }
+    let vectors = match files::vectors(file, "`replay` wants a readable .pkt file in UTF-8") {
+        Ok(vectors) => vectors,
+        Err(code) => return code,
     };
-    let id = file.file_stem().map_or_else(|| "replay".to_owned(), |s| s.to_string_lossy().into_owned());
-    let cells = match tcp_vectors::template::expand(&id, &text) {
-        Ok(cells) => cells,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return USAGE;
-        }
-    };
+    let mut wrong = false;
+    for lint in files::lints(&vectors) {
+        // What the tree asks of its own vectors a file outside it need not have.
+        let only_told = lint.kind.is_warning() || lint.kind.is_about_the_tree();
+        let word = if lint.kind.is_warning() || !only_told { "" } else { "warning: " };
+        complain(&format!("{name}:{}: {word}{}\n", lint.line.max(1), lint.kind));
+        wrong |= !only_told;
+    }
+    if wrong {
+        return USAGE;
+    }
     let mut items = Vec::new();
-    for (id, text) in cells {
-        match parse::vector(&id, &name, &text) {
-            Ok(vector) => {
-                let each = families(&vector, args.family);
-                items.extend(each.into_iter().map(|family| Item { vector: vector.clone(), family, file: Some(name.clone()) }));
-            }
-            Err(error) => {
-                diagnose(error.as_ref());
-                return USAGE;
-            }
-        }
+    for vector in vectors {
+        let each = families(&vector, args.family);
+        items.extend(each.into_iter().map(|family| Item { vector: vector.clone(), family, file: Some(name.clone()) }));
     }
     if items.is_empty() {
         complain("harness: the vector does not run over that IP version\n");
@@ -133,13 +123,10 @@ fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
 fn expectations(args: &RunArgs) -> Result<Expectations, u8> {
     let read = match &args.expectations {
         None => Expectations::of(&args.target),
-        Some(path) => match fs::read_to_string(path) {
-            Ok(text) => Expectations::read(&path.display().to_string(), &text),
-            Err(error) => {
-                complain(&format!("harness: {}: {error}; --expectations wants a readable TOML file in UTF-8\n", path.display()));
-                return Err(USAGE);
-            }
-        },
+        Some(path) => {
+            let text = files::text(path, "--expectations wants a readable TOML file in UTF-8")?;
+            Expectations::read(&path.display().to_string(), &text)
+        }
     };
     read.map_err(|error| {
         diagnose(error.as_ref());

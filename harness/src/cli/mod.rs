@@ -1,7 +1,9 @@
 //! The `harness` command: its words, and what they do.
 
 mod explain;
+mod files;
 mod judge;
+mod lint;
 mod mutants;
 mod rules;
 mod show;
@@ -64,9 +66,14 @@ enum Command {
     Mutants(MutantsArgs),
     /// Tries each thing that each target needs, and says how to get what is missing.
     Doctor,
+    /// Says what is wrong with vectors, and whether packetdrill can run them as they are.
+    Lint {
+        /// Files, .pkt or .pkt.tmpl; the golden vectors without any.
+        files: Vec<PathBuf>,
+    },
     /// Runs a vector from a file outside the tree.
     Replay {
-        /// The file, a .pkt.
+        /// The file, a .pkt or .pkt.tmpl.
         file: PathBuf,
         #[command(flatten)]
         run: RunArgs,
@@ -204,6 +211,7 @@ pub fn main() -> ExitCode {
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
+        Some(Command::Lint { files }) => lint::lint(files),
         Some(Command::List(args)) => show::list(args),
         Some(Command::Show(args)) => show::show(args),
         Some(Command::Explain { rule }) => explain::explain(rule),

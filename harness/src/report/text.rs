@@ -10,7 +10,7 @@ use super::ladder::ladder;
 use crate::expectations::Expectations;
 use crate::run::{Judged, Stale, Summary, Verdict};
 use crate::select::Item;
-use crate::session::Outcome;
+use crate::session::{ASSERTION, Outcome};
 use crate::target::Capabilities;
 
 /// Colours for a terminal.
@@ -67,7 +67,9 @@ pub fn line(item: &Item, outcome: &Outcome, colour: Colour) -> String {
 #[must_use]
 pub fn failure(item: &Item, verdict: &Verdict, command: &str, colour: Colour) -> String {
     let outcome = &verdict.done.outcome;
-    let mut text = format!("{} {} over IPv{}: {}\n", colour.class(outcome.class), item.id(), item.family, item.vector.header.title);
+    let mut text = format!("{} {} over IPv{}: {}", colour.class(outcome.class), item.id(), item.family, item.vector.header.title);
+    text.truncate(text.trim_end_matches([' ', ':']).len());
+    text.push('\n');
     if let Some(reason) = &outcome.reason {
         for line in reason.lines().take(MOST_REASON_LINES) {
             let _ = writeln!(text, "  {line}");
@@ -91,6 +93,8 @@ fn finding(judged: &Judged, colour: Colour) -> String {
     let mut text = format!("  {} {} in {}{known}\n", colour.class(f.class), colour.bold(f.rule.0), f.state);
     if let Some(rule) = f.rule.entry() {
         let _ = writeln!(text, "    {}", cited(rule));
+    } else if f.rule == ASSERTION {
+        let _ = writeln!(text, "    the vector's own assertion; its header names no rule of the catalogue");
     }
     let _ = writeln!(text, "    seen:    {}", f.seen);
     for (i, allowed) in f.allowed.iter().enumerate() {

@@ -37,9 +37,8 @@ impl Session<'_> {
                 Ok(())
             }
             VectorCall::LingerZero(fd) => {
-                if let Some(d) = self.descriptors.get_mut(fd) {
-                    d.linger_zero = true;
-                }
+                let Some(d) = self.descriptors.get_mut(fd) else { return self.meaningless(step, *fd) };
+                d.linger_zero = true;
                 Ok(())
             }
             VectorCall::Set(fd, option) if self.descriptors.get(fd).is_some_and(|d| d.socket.is_none()) => {
@@ -55,7 +54,8 @@ impl Session<'_> {
 
     fn target_call(&mut self, step: &Step, call: &VectorCall, expected: Option<&Returned>) -> Result<(), Stop> {
         self.drain()?;
-        let Some((fd, request)) = self.request(call) else { return Ok(()) };
+        let Some(fd) = name_of(call) else { return Ok(()) };
+        let Some(request) = self.request(call) else { return self.meaningless(step, fd) };
         self.last_stimulus = self.trace.events.len();
         let patience = self.now + PATIENCE;
         loop {
@@ -72,6 +72,12 @@ impl Session<'_> {
             }
             self.note_result(fd, call, expected, &result)?;
             if let Some(expected) = expected.filter(|_| !fits) {
+                // What needs the socket that this call should have given is a consequence of the finding.
+                match (call, expected) {
+                    (VectorCall::Accept(_), Returned::Value(n)) => self.lost.extend(u8::try_from(*n)),
+                    (VectorCall::Listen(..) | VectorCall::Connect(_), _) => self.lost.extend([fd]),
+                    _ => {}
+                }
                 self.fail(event, None, "call-result", in_words(&result), returned(expected));
             }
             return Ok(());
@@ -84,8 +90,22 @@ impl Session<'_> {
         self.pass_until(to)
     }
 
-    /// The call as the target knows it; `None` for a name that stands for nothing.
-    fn request(&mut self, call: &VectorCall) -> Option<(u8, Call)> {
+    /// A step on a name that stands for nothing that could perform it. In a script, whose steps are cut, it is passed over, and so is what only
+    /// follows from a finding. In a vector nothing may be passed over in silence.
+    fn meaningless(&self, step: &Step, fd: u8) -> Result<(), Stop> {
+        if self.rule.is_none() || self.lost.contains(&fd) {
+            return Ok(());
+        }
+        let why = match self.descriptors.get(&fd) {
+            None => format!("no call before gave a socket the name {fd}"),
+            Some(Descriptor { socket: None, .. }) => format!("the socket {fd} neither listens nor has a connection"),
+            Some(Descriptor { socket: Some(_), .. }) => format!("the socket {fd} listens already, or has a connection"),
+        };
+        Err(Stop::NotPerformed(format!("line {}: {why}", step.line)))
+    }
+
+    /// The call as the target knows it; `None` for a name that stands for nothing, or for what cannot make this call.
+    fn request(&mut self, call: &VectorCall) -> Option<Call> {
         let family = self.options.family;
         let connects = self.connects;
         let descriptor = |s: &mut Self, fd: u8| s.descriptors.get(&fd).cloned();
@@ -93,7 +113,7 @@ impl Session<'_> {
         Some(match call {
             VectorCall::Listen(fd, backlog) => {
                 descriptor(self, *fd).filter(|d| d.socket.is_none())?;
-                (*fd, Call::Listen { port: LISTEN_PORT, family, backlog: *backlog })
+                Call::Listen { port: LISTEN_PORT, family, backlog: *backlog }
             }
             VectorCall::Connect(fd) => {
                 let d = descriptor(self, *fd)?;
@@ -106,23 +126,19 @@ impl Session<'_> {
                     (Some(_), port) => port?,
                 };
                 self.descriptors.entry(*fd).and_modify(|d| d.port = Some(port));
-                (*fd, Call::Connect { port, remote_port: CONNECT_TO, family })
+                Call::Connect { port, remote_port: CONNECT_TO, family }
             }
-            VectorCall::Accept(fd) => (*fd, Call::Accept { socket: socket(self, *fd)? }),
-            VectorCall::Write(fd, payload) => {
-                (*fd, Call::Send { socket: socket(self, *fd)?, data: self.data(*fd, payload), urgent: false })
-            }
-            VectorCall::SendUrgent(fd, payload) => {
-                (*fd, Call::Send { socket: socket(self, *fd)?, data: self.data(*fd, payload), urgent: true })
-            }
-            VectorCall::Read(fd, max) => (*fd, Call::Recv { socket: socket(self, *fd)?, max: *max }),
-            VectorCall::Shutdown(fd, how) => (*fd, Call::Shutdown { socket: socket(self, *fd)?, how: *how }),
+            VectorCall::Accept(fd) => Call::Accept { socket: socket(self, *fd)? },
+            VectorCall::Write(fd, payload) => Call::Send { socket: socket(self, *fd)?, data: self.data(*fd, payload), urgent: false },
+            VectorCall::SendUrgent(fd, payload) => Call::Send { socket: socket(self, *fd)?, data: self.data(*fd, payload), urgent: true },
+            VectorCall::Read(fd, max) => Call::Recv { socket: socket(self, *fd)?, max: *max },
+            VectorCall::Shutdown(fd, how) => Call::Shutdown { socket: socket(self, *fd)?, how: *how },
             VectorCall::Close(fd) => {
                 let d = descriptor(self, *fd)?;
                 let socket = d.socket?;
-                (*fd, if d.linger_zero { Call::Abort { socket } } else { Call::Close { socket } })
+                if d.linger_zero { Call::Abort { socket } } else { Call::Close { socket } }
             }
-            VectorCall::Set(fd, option) => (*fd, Call::Set { socket: socket(self, *fd)?, option: *option }),
+            VectorCall::Set(fd, option) => Call::Set { socket: socket(self, *fd)?, option: *option },
             VectorCall::Socket | VectorCall::Bind(_) | VectorCall::LingerZero(_) | VectorCall::Ignored(_) => return None,
         })
     }
@@ -144,6 +160,7 @@ impl Session<'_> {
                 }
                 if matches!(call, VectorCall::Connect(_)) {
                     self.watched.push(*socket);
+                    self.newest = Some(*socket);
                 }
                 for option in options {
                     if self.ask(Call::Set { socket: *socket, option })? == CallResult::Unsupported {
@@ -158,6 +175,7 @@ impl Session<'_> {
                 };
                 self.name(name, Some(*socket));
                 self.watched.push(*socket);
+                self.newest = Some(*socket);
             }
             (VectorCall::Write(..) | VectorCall::SendUrgent(..), CallResult::Count(n)) => {
                 if let Some(d) = self.descriptors.get_mut(&fd) {
@@ -175,8 +193,11 @@ impl Session<'_> {
     }
 
     /// Asks until the newest connection is in this state, for half a second.
-    pub(super) fn assert_state(&mut self, state: State) -> Result<(), Stop> {
-        let Some(&socket) = self.watched.last() else { return Ok(()) };
+    pub(super) fn assert_state(&mut self, step: &Step, state: State) -> Result<(), Stop> {
+        let Some(socket) = self.newest else {
+            let why = format!("line {}: no accept or connect before gave a connection whose state could be asked for", step.line);
+            return if self.lost.is_empty() { Err(Stop::NotPerformed(why)) } else { Ok(()) };
+        };
         let patience = self.now + PATIENCE;
         loop {
             self.drain()?;
@@ -184,6 +205,8 @@ impl Session<'_> {
             let result = self.ask(Call::State { socket })?;
             match result {
                 CallResult::State(s) if s == state => return Ok(()),
+                // The target has forgotten it.
+                CallResult::Error(_) if state == State::Closed => return Ok(()),
                 CallResult::Unsupported => return Err(Stop::Unsupported("the target cannot tell a connection's state".to_owned())),
                 _ if self.now < patience => self.wait_a_little(patience)?,
                 other => {
@@ -200,6 +223,24 @@ impl Session<'_> {
             Some(What::Call { call, .. }) => crate::report::words::call(call),
             _ => String::new(),
         }
+    }
+}
+
+/// The name of the socket that a call is made on.
+fn name_of(call: &VectorCall) -> Option<u8> {
+    match call {
+        VectorCall::Bind(fd)
+        | VectorCall::Listen(fd, _)
+        | VectorCall::Accept(fd)
+        | VectorCall::Connect(fd)
+        | VectorCall::Write(fd, _)
+        | VectorCall::SendUrgent(fd, _)
+        | VectorCall::Read(fd, _)
+        | VectorCall::Shutdown(fd, _)
+        | VectorCall::Close(fd)
+        | VectorCall::LingerZero(fd)
+        | VectorCall::Set(fd, _) => Some(*fd),
+        VectorCall::Socket | VectorCall::Ignored(_) => None,
     }
 }
 

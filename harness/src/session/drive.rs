@@ -1,6 +1,6 @@
 //! The session itself: the target's clock, what came back, and the order of the steps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,10 @@ pub(super) struct Session<'a> {
     pub(super) next_descriptor: u8,
     /// Connections whose state is asked for, in the order in which they were made.
     pub(super) watched: Vec<SocketId>,
+    /// The connection that the last accept or connect gave, also when it is gone.
+    pub(super) newest: Option<SocketId>,
+    /// Names that stand for nothing because the call that should have given them failed, which is a finding.
+    pub(super) lost: BTreeSet<u8>,
     /// How many connects were made.
     pub(super) connects: u8,
     /// The target's clock at its last reply.
@@ -40,7 +44,7 @@ pub(super) struct Session<'a> {
     pub(super) last_stimulus: usize,
     /// Findings of the session's own.
     pub(super) own: Vec<Finding>,
-    /// The rule under which a failed assertion counts.
+    /// The rule under which a failed assertion counts; `None` for a script, which has none.
     pub(super) rule: Option<RuleId>,
     /// The views by which steps' numbers were resolved; steps without a line leave none.
     pub(super) views: Vec<Resolved>,
@@ -86,6 +90,8 @@ impl<'a> Session<'a> {
             descriptors: HashMap::new(),
             next_descriptor: 3,
             watched: Vec::new(),
+            newest: None,
+            lost: BTreeSet::new(),
             connects: 0,
             now: 0,
             unmatched: Vec::new(),
@@ -142,7 +148,7 @@ impl<'a> Session<'a> {
         match &step.kind {
             StepKind::Inject(_) => self.inject(group),
             StepKind::Call(call) => self.call_step(step, call),
-            StepKind::AssertState(state) => self.assert_state(*state),
+            StepKind::AssertState(state) => self.assert_state(step, *state),
             StepKind::Wait | StepKind::Expect(_) => Ok(()),
         }
     }

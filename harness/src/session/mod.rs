@@ -124,11 +124,14 @@ pub fn run_vector(target: &mut dyn Target, vector: &Vector, options: &Options) -
         let session = Session::new(target, &[], None, &options, Instant::now());
         return session.outcome(Some(Stop::Unsupported("its waits are too long for a real clock".to_owned())));
     }
-    run_steps(target, &vector.steps, rules().next().map(|r| r.id), &options)
+    let rule = rules().next().map_or(ASSERTION, |r| r.id);
+    run_steps(target, &vector.steps, Some(rule), &options)
 }
 
 /// What a vector needs whose waits nobody would sit out.
 const VIRTUAL_CLOCK: &str = "virtual-clock";
+/// What a failed assertion counts under where its vector names no rule of the catalogue: it is a finding all the same.
+pub const ASSERTION: RuleId = RuleId("vector:assertion");
 
 /// Runs a script: stimuli alone, and what makes no sense in it is passed over.
 #[must_use]
@@ -136,7 +139,8 @@ pub fn run_script(target: &mut dyn Target, script: &Script, options: &Options) -
     run_steps(target, &script.steps, None, options)
 }
 
-/// Runs steps; a failed assertion counts under `rule`.
+/// Runs steps. With a rule they are a vector's: a failed assertion counts under it, and a step that cannot be performed ends the run as not
+/// performed. Without one they are a script's, whose steps are cut and put together at random: what makes no sense is passed over.
 #[must_use]
 pub fn run_steps(target: &mut dyn Target, steps: &[Step], rule: Option<RuleId>, options: &Options) -> Outcome {
     let started = Instant::now();
