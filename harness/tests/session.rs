@@ -1,5 +1,7 @@
 //! The session against targets that misbehave: a dead stack has a class of its own, the run goes on, and one deviation does not hide the next.
 
+use tcp_harness::expectations::Expectations;
+use tcp_harness::run::{Done, Strictness, weigh};
 use tcp_harness::select::{self, Item};
 use tcp_harness::session::{Options, Outcome, profile_for, run_script, run_vector};
 use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
@@ -120,6 +122,56 @@ fn what_cannot_be_performed_is_said_in_a_vector_and_passed_over_in_a_script() {
         let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
         assert_eq!(run_script(&mut SmolTcp::new(), &vector.script(), &options).class, Class::Conforms, "{line}");
     }
+}
+
+/// The audit's case: four checks of one vector fail, and what is known of the first hides none of the others.
+#[test]
+fn every_failed_check_is_told_and_a_known_one_hides_no_other() {
+    let vector = steps(
+        "+0 accept(3, ..., ...) = 4\n+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n+0 < . 1:1(0) ack 1 win 65535\n\
+         +0 accept(3, ..., ...) = 4\n+0 %{ assert tcpi_state == TCP_CLOSE_WAIT }%\n+0 read(4, ..., 10) = 10\n+0 close(4) = 0\n",
+    );
+    let outcome = perform(&vector);
+    let kinds = ["accept-result", "expectation", "state", "read-result"];
+    assert_eq!(outcome.findings.iter().map(|f| f.kind).collect::<Vec<_>>(), kinds, "{:#?}", outcome.findings);
+    let item = Item { vector, family: Family::V4, file: None };
+    let entry = |kind: &str| {
+        format!("[[expect]]\nvector='test'\nrule='vector:assertion'\nkind='{kind}'\nversions=['*']\nreason='r'\nclause='c'\ncitation=''\n")
+    };
+    let weighed = |known: &[&str]| {
+        let text: String = known.iter().map(|k| entry(k)).collect();
+        let expectations = Expectations::read("known.toml", &text).unwrap_or_else(|e| panic!("{e}"));
+        let done = vec![Done { item: 0, outcome: outcome.clone() }];
+        let (verdicts, stale, summary) = weigh(std::slice::from_ref(&item), done, &expectations, "0.14.0", Strictness::Must);
+        assert!(stale.is_empty(), "{stale:?}");
+        (verdicts[0].fails, summary.unexpected)
+    };
+    assert_eq!(weighed(&[]), (true, 4));
+    for (n, kind) in kinds.iter().enumerate() {
+        assert_eq!(weighed(&[kind]), (true, 3), "{kind} is known");
+        assert_eq!(weighed(&kinds[..n]), (true, 4 - n));
+    }
+    assert_eq!(weighed(&kinds), (false, 0));
+}
+
+/// A failed check that only echoes a finding of the oracle's is told where that finding is known, unless it is the same rule's.
+#[test]
+fn a_known_finding_of_the_oracle_hides_no_check() {
+    let vectors = select::all().expect("the tree's vectors parse");
+    let items: Vec<Item> = ["acknowledgement/old-ack-with-text", "reset/closed-port-data"]
+        .iter()
+        .map(|id| Item { vector: vectors.iter().find(|v| v.id == *id).expect("there").clone(), family: Family::V4, file: None })
+        .collect();
+    let known = |rule: &str| format!("[[expect]]\nvector='*'\nrule='{rule}'\nversions=['*']\nreason='r'\nclause='c'\ncitation=''\n");
+    let weighed = |text: &str| {
+        let expectations = Expectations::read("known.toml", text).unwrap_or_else(|e| panic!("{e}"));
+        let done = (0..2).map(|i| Done { item: i, outcome: perform(&items[i].vector) }).collect();
+        let (verdicts, _, _) = weigh(&items, done, &expectations, "0.14.0", Strictness::Must);
+        verdicts.iter().map(|v| v.findings.iter().filter(|f| !f.expected).map(|f| f.finding.kind).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert_eq!(weighed(""), [vec!["ignored", "read-result"], vec!["reset-fields"]]);
+    let both = known("RFC9293:3.10.7.4/ESTABLISHED/text") + &known("RFC9293:3.10.7.1/CLOSED/no-ack");
+    assert_eq!(weighed(&both), [vec!["expectation", "read-result"], vec![]]);
 }
 
 #[test]

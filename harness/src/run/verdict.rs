@@ -120,7 +120,11 @@ pub fn weigh(
 fn judge(item: &Item, done: Done, expectations: &Expectations, version: &str, strictness: Strictness) -> Verdict {
     let (id, family) = (item.id(), item.family);
     let judged = |f: &Finding| Judged { expected: expectations.knows(id, family, version, f), finding: f.clone() };
-    let findings: Vec<Judged> = done.outcome.findings.iter().map(judged).collect();
+    let mut findings: Vec<Judged> = done.outcome.findings.iter().map(judged).collect();
+    let all_known = |of: &[usize]| of.iter().all(|&i| findings.get(i).is_some_and(|f| f.expected));
+    let audible: Vec<Judged> = done.outcome.echoes.iter().filter(|e| !e.same && all_known(&e.of)).map(|e| judged(&e.finding)).collect();
+    findings.extend(audible);
+    findings.sort_by_key(|f| f.finding.event);
     let class = done.outcome.class;
     let dead = matches!(class, Class::Crash | Class::Hang | Class::Flood) && !expectations.knows_class(id, family, version, class.name());
     let fails = dead || findings.iter().any(|f| !f.expected && strictness.fails(f.finding.class));

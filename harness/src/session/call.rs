@@ -78,7 +78,7 @@ impl Session<'_> {
                     (VectorCall::Listen(..) | VectorCall::Connect(_), _) => self.lost.extend([fd]),
                     _ => {}
                 }
-                self.fail(event, None, "call-result", in_words(&result), returned(expected));
+                self.fail(event, None, kind_of(call), in_words(&result), returned(expected));
             }
             return Ok(());
         }
@@ -241,6 +241,21 @@ fn name_of(call: &VectorCall) -> Option<u8> {
         | VectorCall::LingerZero(fd)
         | VectorCall::Set(fd, _) => Some(*fd),
         VectorCall::Socket | VectorCall::Ignored(_) => None,
+    }
+}
+
+/// The kind of a finding about what a call returned; one for each call, so that what is known of one hides no other.
+fn kind_of(call: &VectorCall) -> &'static str {
+    match call {
+        VectorCall::Socket | VectorCall::Bind(_) | VectorCall::Ignored(_) => "call-result",
+        VectorCall::Listen(..) => "listen-result",
+        VectorCall::Accept(_) => "accept-result",
+        VectorCall::Connect(_) => "connect-result",
+        VectorCall::Write(..) | VectorCall::SendUrgent(..) => "write-result",
+        VectorCall::Read(..) => "read-result",
+        VectorCall::Shutdown(..) => "shutdown-result",
+        VectorCall::Close(_) => "close-result",
+        VectorCall::LingerZero(_) | VectorCall::Set(..) => "set-result",
     }
 }
 

@@ -15,7 +15,7 @@ use tcp_vectors::model::{Step, StepKind, VectorCall};
 
 use super::call::Descriptor;
 use super::view::{View, peer_isn};
-use super::{Flow, Options, Outcome, Resolved, Stop, joined};
+use super::{Echo, Flow, Options, Outcome, Resolved, Stop, joined};
 use crate::target::{Clock, NextTimer, Packet, Reply, Target, TargetError};
 use crate::wire::{self, Read};
 
@@ -335,12 +335,7 @@ impl<'a> Session<'a> {
     pub(super) fn outcome(mut self, stop: Option<Stop>) -> Outcome {
         self.oracle.read(&self.trace);
         self.oracle.finish();
-        let mut findings: Vec<Finding> = self.oracle.findings().to_vec();
-        let blamed: Vec<usize> = findings.iter().filter(|f| f.class == Class::Violates).map(|f| f.event).collect();
-        // The oracle's own word about the same event is the more precise one.
-        findings
-            .extend(self.own.drain(..).filter(|f| !blamed.contains(&f.event) && !f.cause.is_some_and(|c| blamed.iter().any(|&e| e >= c))));
-        findings.sort_by_key(|f| f.event);
+        let (findings, echoes) = merged(&self.trace, self.oracle.findings(), std::mem::take(&mut self.own));
         let worst = findings.iter().map(|f| f.class).max_by_key(|c| severity(*c)).unwrap_or(Class::Conforms);
         let (ended, reason) = match stop {
             None => match self.oracle.inconclusive() {
@@ -361,6 +356,7 @@ impl<'a> Session<'a> {
         Outcome {
             trace: self.trace,
             findings,
+            echoes,
             stats: self.oracle.stats(),
             class,
             reason,
@@ -371,6 +367,34 @@ impl<'a> Session<'a> {
             took: self.started.elapsed(),
         }
     }
+}
+
+/// The oracle's findings with the session's own, by event. What is plainly a consequence of one of the oracle's, whose word about the same
+/// event is the more precise, is only its echo.
+fn merged(trace: &Trace, oracle: &[Finding], own: Vec<Finding>) -> (Vec<Finding>, Vec<Echo>) {
+    let causes = |own: &Finding, f: &Finding| {
+        f.class == Class::Violates && (f.event == own.event || own.cause.is_some_and(|cause| f.event >= cause))
+    };
+    let (echoing, plain): (Vec<Finding>, Vec<Finding>) = own.into_iter().partition(|o| oracle.iter().any(|f| causes(o, f)));
+    let mut findings: Vec<(Option<usize>, Finding)> = oracle.iter().cloned().enumerate().map(|(i, f)| (Some(i), f)).collect();
+    findings.extend(plain.into_iter().map(|f| (None, f)));
+    findings.sort_by_key(|(_, f)| f.event);
+    let of = |own: &Finding| {
+        let place = |i: usize| findings.iter().position(|(from, _)| *from == Some(i));
+        oracle.iter().enumerate().filter(|(_, f)| causes(own, f)).filter_map(|(i, _)| place(i)).collect()
+    };
+    // The same rule in the same exchange: until the next stimulus.
+    let same = |own: &Finding| {
+        let stimulus = |what: &What| match what {
+            What::Arrive { .. } => true,
+            What::Call { call, .. } => !matches!(call, Call::State { .. }),
+            What::Emit { .. } | What::Quiet | What::Stall => false,
+        };
+        let next = trace.events.iter().enumerate().skip(own.event + 1).find(|(_, e)| stimulus(&e.what)).map_or(usize::MAX, |(i, _)| i);
+        oracle.iter().any(|f| causes(own, f) && f.rule == own.rule && f.event < next)
+    };
+    let echoes = echoing.into_iter().map(|finding| Echo { of: of(&finding), same: same(&finding), finding }).collect();
+    (findings.into_iter().map(|(_, f)| f).collect(), echoes)
 }
 
 /// Which of two classes a run counts as: a dead stack before a broken rule, a broken rule before what could not be judged.

@@ -85,9 +85,9 @@ impl Session<'_> {
         });
     }
 
-    /// Notes that an assertion failed. Later ones of the same run are mostly its consequence and stay unsaid.
+    /// Notes that an assertion failed.
     pub(super) fn fail(&mut self, event: usize, cause: Option<usize>, kind: &'static str, seen: String, allowed: String) {
-        let Some(rule) = self.rule.filter(|_| self.own.is_empty()) else { return };
+        let Some(rule) = self.rule else { return };
         let tuple = self.flows.first().map(|f| f.tuple);
         let state = tuple.and_then(|t| self.oracle.states(&t).first().copied()).unwrap_or(State::Closed);
         let seen = match self.called(event) {

@@ -74,6 +74,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// The oracle's findings and the session's own, in the order of their events.
     pub findings: Vec<Finding>,
+    /// Failed assertions that are plainly consequences of findings of the oracle.
+    pub echoes: Vec<Echo>,
     /// How much was judged.
     pub stats: Stats,
     /// How the run as a whole counts.
@@ -90,6 +92,18 @@ pub struct Outcome {
     pub now: Micros,
     /// How long it took on the machine's clock.
     pub took: Duration,
+}
+
+/// A failed assertion at the event of a finding of the oracle, or behind the stimulus that led to it. It says nothing new, unless those
+/// findings are known of the target: what is known hides nothing but the same rule in the same exchange.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    /// The failed assertion.
+    pub finding: Finding,
+    /// The places of the oracle's findings among the outcome's.
+    pub of: Vec<usize>,
+    /// Whether one of them says that the same rule was broken in the same exchange.
+    pub same: bool,
 }
 
 /// A flow of a run.
