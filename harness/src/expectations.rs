@@ -33,8 +33,10 @@ pub struct Expectation {
     pub kind: Option<String>,
     /// One IP version alone: 4 or 6.
     pub family: Option<u8>,
-    /// Versions of the target that it holds for, each a glob.
+    /// Versions of the target that it holds for, each a glob: there the finding is known.
     pub versions: Vec<String>,
+    /// Those of them on which it was seen, each a glob: only there it is missed where it does not happen. All of them where it is left out.
+    pub verified: Option<Vec<String>>,
     /// Why it is the stack and not the oracle.
     pub reason: String,
     /// The clause, quoted.
@@ -110,6 +112,13 @@ impl Expectation {
         family_fits && glob(&self.vector, id) && self.versions.iter().any(|v| glob(v, version))
     }
 
+    /// Whether it must happen at this vector over this IP version on this version of the target.
+    #[must_use]
+    pub fn must_happen(&self, id: &str, family: Family, version: &str) -> bool {
+        let verified = self.verified.as_ref().is_none_or(|all| all.iter().any(|v| glob(v, version)));
+        verified && self.holds_for(id, family, version)
+    }
+
     /// Whether this is the finding it speaks of.
     #[must_use]
     pub fn is(&self, finding: &Finding) -> bool {
@@ -128,6 +137,12 @@ fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
     }
     if entry.versions.is_empty() {
         return Err(("`versions` is empty".to_owned(), "name the versions of the target that it holds for, as in versions = [\"0.14.*\"]"));
+    }
+    if entry.verified.as_ref().is_some_and(Vec::is_empty) {
+        return Err((
+            "`verified` is empty".to_owned(),
+            "name the versions on which it was seen, as in verified = [\"6.18.*\"], or leave it out where that is all of `versions`",
+        ));
     }
     if !matches!(entry.family, None | Some(4 | 6)) {
         return Err(("`family` is neither 4 nor 6".to_owned(), "leave it out for both"));
@@ -181,5 +196,24 @@ impl miette::Diagnostic for ExpectationsError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), self.span.clone()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Expectations;
+    use tcp_reference::api::Family;
+
+    /// The tests pass on any recent kernel: what is known is known on each, and missed only where it was seen.
+    #[test]
+    fn what_is_known_of_linux_is_known_of_every_kernel() {
+        let known = Expectations::of("linux-kernel").unwrap_or_else(|e| panic!("{e}"));
+        for e in &known.entries {
+            let id = e.vector.replace('*', "x");
+            for version in ["5.15.0-100-generic", "6.1.0-13-amd64", "6.18.44", "7.0.1"] {
+                assert!(e.holds_for(&id, Family::V4, version) || e.family == Some(6), "{} on {version}", e.line);
+                assert_eq!(e.must_happen(&id, Family::V4, version), version.starts_with("6.18.") && e.family != Some(6), "{}", e.line);
+            }
+        }
     }
 }

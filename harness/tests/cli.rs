@@ -178,6 +178,12 @@ fn a_known_finding_is_0_and_one_that_is_gone_is_1() {
     let other = file("other-version.toml", &entry("RFC9293:3.10.7.2/LISTEN/syn", "0.15.*"));
     replay("known.pkt", &failing, &["--expectations", other.to_str().expect("a path in UTF-8")], 1, "");
 
+    // Known where it happens, and missed only where someone has seen it.
+    let broad =
+        entry("RFC9293:MUST-14", "*").replace("versions", "verified = [\"0.13.*\"]\nversions") + &entry("RFC9293:3.10.7.2/LISTEN/syn", "*");
+    let broad = file("broad.toml", &broad);
+    replay("known.pkt", &failing, &["--expectations", broad.to_str().expect("a path in UTF-8")], 0, "");
+
     let gone = file("gone.toml", &(entry("RFC9293:3.10.7.2/LISTEN/syn", "*") + &entry("RFC9293:MUST-14", "*")));
     let output = replay("known.pkt", &failing, &["--expectations", gone.to_str().expect("a path in UTF-8")], 1, "");
     assert!(out(&output).contains("gone.toml:8: RFC9293:MUST-14 was expected"), "{}", out(&output));

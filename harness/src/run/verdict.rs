@@ -141,7 +141,7 @@ fn missing<'a>(item: &'a Item, verdict: &'a Verdict, expectations: &'a Expectati
             Some(word) => word == class.name(),
             None => verdict.findings.iter().any(|f| e.is(&f.finding)),
         };
-        (e.holds_for(id, family, version) && !happens).then(|| Stale { entry, id: id.to_owned(), family })
+        (e.must_happen(id, family, version) && !happens).then(|| Stale { entry, id: id.to_owned(), family })
     })
 }
 
