@@ -11,7 +11,7 @@ use tcp_harness::fuzz::{COUNTERS, Campaign};
 static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 
 thread_local! {
-    static CAMPAIGN: RefCell<Campaign> = RefCell::new(Campaign::from_environment().unwrap_or_else(|error| panic!("{error}")));
+    static CAMPAIGN: RefCell<Campaign> = RefCell::new(Campaign::from_environment());
 }
 
 fuzz_target!(

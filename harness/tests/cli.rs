@@ -1,8 +1,13 @@
 //! The command from outside: exit codes, what JSON holds, and bad input, which must never end in a panic.
 
-use std::fs;
+#[cfg(target_os = "linux")]
+#[path = "common/kernel.rs"]
+mod kernel;
+
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::{env, fs};
 
 use serde_json::Value;
 
@@ -264,4 +269,55 @@ fn two_runs_with_a_seed_say_the_same() {
         document
     };
     assert_eq!(run(), run());
+}
+
+/// The command under limits of its own; `None`, said loudly, where they cannot be set here.
+#[cfg(target_os = "linux")]
+fn limited(with: &[&str], args: &[&str]) -> Option<Output> {
+    let mut words = with.to_vec();
+    words.push(env!("CARGO_BIN_EXE_harness"));
+    words.extend(args);
+    let output = Command::new(words[0]).args(&words[1..]).output().ok()?;
+    let started = !matches!(output.status.code(), Some(126 | 127)) && !err(&output).starts_with(with[0]);
+    started.then_some(output)
+}
+
+/// Fewer workers where there is no room for all, and never a panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn few_threads_make_few_workers() {
+    use std::os::unix::fs::PermissionsExt;
+    // Only another user than root is held to the limit, and it has to reach the command.
+    let copy = env::temp_dir().join(format!("harness-for-nobody-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_harness"), &copy).expect("copies");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("may be run");
+    let nobody = ["--reuid=65533", "--regid=65533", "--clear-groups", "prlimit", "--nproc=20"];
+    let ran = Command::new("setpriv").args(nobody).arg(&copy).args(["--jobs", "64", "reset/*"]).output();
+    fs::remove_file(&copy).expect("removes");
+    match ran {
+        Ok(output) if !err(&output).starts_with("setpriv") => {
+            assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+            assert!(out(&output).contains(" at a time, not 64, for want of room: no thread "), "{}", out(&output));
+        }
+        other => writeln!(std::io::stderr(), "SKIPPED: not another user here: {other:?}").expect("says so"),
+    }
+}
+
+/// A low limit of descriptors is raised; where it is hard there are fewer workers, and the error says what to do.
+#[cfg(target_os = "linux")]
+#[test]
+fn few_descriptors_make_few_workers() {
+    let args = ["--target", "linux-kernel", "reset/closed*"];
+    let Some(raised) = limited(&["prlimit", "--nofile=64:4096"], &args) else {
+        return writeln!(std::io::stderr(), "SKIPPED: no prlimit here").expect("says so");
+    };
+    if raised.status.code() == Some(77) {
+        return kernel::is_missing(&err(&raised));
+    }
+    assert_eq!(raised.status.code(), Some(0), "{}", err(&raised));
+    assert!(!out(&raised).contains("for want of room"), "{}", out(&raised));
+    let few = limited(&["prlimit", "--nofile=64:64"], &args).expect("it ran before");
+    assert_eq!(few.status.code(), Some(0), "{}", err(&few));
+    let text = out(&few);
+    assert!(text.contains("for want of room") && text.contains("ulimit -n") && text.contains("fewer --jobs"), "{text}");
 }

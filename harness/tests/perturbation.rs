@@ -7,6 +7,9 @@
 mod freedom;
 #[path = "perturbation/kinds.rs"]
 mod kinds;
+#[cfg(target_os = "linux")]
+#[path = "common/kernel.rs"]
+mod missing;
 #[path = "perturbation/record.rs"]
 mod record;
 
@@ -156,8 +159,7 @@ fn perturbed_traces_of_the_kernel_are_rejected() {
     use tcp_harness::targets::linux::{LinuxKernel, NAME};
 
     if let Err(why) = LinuxKernel::new() {
-        println!("SKIPPED: no trace of {NAME} was perturbed: {why:?}");
-        return;
+        return missing::is_missing(&format!("no trace of {NAME} was perturbed: {why:?}"));
     }
     let profile = profile_for(NAME);
     let waiting = |v: &&Vector| v.steps.iter().map(|s| s.after).sum::<u64>() >= 2 * SECOND;

@@ -1,7 +1,9 @@
 //! The session against targets that misbehave: a dead stack has a class of its own, the run goes on, and one deviation does not hide the next.
 
+use std::time::Duration;
 use tcp_harness::expectations::Expectations;
-use tcp_harness::run::{Done, Strictness, weigh};
+
+use tcp_harness::run::{Done, Settings, Strictness, perform, weigh};
 use tcp_harness::select::{self, Item};
 use tcp_harness::session::{Options, Outcome, profile_for, run_script, run_vector};
 use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
@@ -99,7 +101,7 @@ fn steps(steps: &str) -> Vector {
     tcp_vectors::parse::vector("test", "test.pkt", &text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-fn perform(vector: &Vector) -> Outcome {
+fn on_smoltcp(vector: &Vector) -> Outcome {
     run_vector(&mut SmolTcp::new(), vector, &Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual))
 }
 
@@ -116,7 +118,7 @@ fn what_cannot_be_performed_is_said_in_a_vector_and_passed_over_in_a_script() {
         ("+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5\n+0 read(5, ..., 10) = 3", "line 5: the socket 5 neither listens nor has"),
     ] {
         let vector = steps(line);
-        let outcome = perform(&vector);
+        let outcome = on_smoltcp(&vector);
         assert_eq!(outcome.class, Class::NotPerformed, "{line}");
         assert!(outcome.reason.as_deref().unwrap_or_default().starts_with(why), "{line}: {:?}", outcome.reason);
         let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
@@ -131,7 +133,7 @@ fn every_failed_check_is_told_and_a_known_one_hides_no_other() {
         "+0 accept(3, ..., ...) = 4\n+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n+0 < . 1:1(0) ack 1 win 65535\n\
          +0 accept(3, ..., ...) = 4\n+0 %{ assert tcpi_state == TCP_CLOSE_WAIT }%\n+0 read(4, ..., 10) = 10\n+0 close(4) = 0\n",
     );
-    let outcome = perform(&vector);
+    let outcome = on_smoltcp(&vector);
     let kinds = ["accept-result", "expectation", "state", "read-result"];
     assert_eq!(outcome.findings.iter().map(|f| f.kind).collect::<Vec<_>>(), kinds, "{:#?}", outcome.findings);
     let item = Item { vector, family: Family::V4, file: None };
@@ -165,7 +167,7 @@ fn a_known_finding_of_the_oracle_hides_no_check() {
     let known = |rule: &str| format!("[[expect]]\nvector='*'\nrule='{rule}'\nversions=['*']\nreason='r'\nclause='c'\ncitation=''\n");
     let weighed = |text: &str| {
         let expectations = Expectations::read("known.toml", text).unwrap_or_else(|e| panic!("{e}"));
-        let done = (0..2).map(|i| Done { item: i, outcome: perform(&items[i].vector) }).collect();
+        let done = (0..2).map(|i| Done { item: i, outcome: on_smoltcp(&items[i].vector) }).collect();
         let (verdicts, _, _) = weigh(&items, done, &expectations, "0.14.0", Strictness::Must);
         verdicts.iter().map(|v| v.findings.iter().filter(|f| !f.expected).map(|f| f.finding.kind).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
@@ -176,7 +178,7 @@ fn a_known_finding_of_the_oracle_hides_no_check() {
 
 #[test]
 fn an_assertion_of_a_vector_without_rules_is_a_finding() {
-    let outcome = perform(&steps("+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n"));
+    let outcome = on_smoltcp(&steps("+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n"));
     assert_eq!(rules(&outcome), ["vector:assertion"]);
 }
 
@@ -232,6 +234,24 @@ fn a_first_deviation_does_not_hide_the_second() {
         assert!(rules(&both).contains(&rule), "{rule} is hidden: {:?}", rules(&both));
     }
     assert!(rules(&both).len() > rules(&second).len(), "{:?}", rules(&both));
+}
+
+/// A panic within a run, the oracle's or the session's, is that vector's alone.
+#[test]
+fn a_panic_of_the_harness_is_a_vector_that_was_not_performed() {
+    let mut first = true;
+    let bend = |_: usize, _: &mut Vec<Packet>| {
+        assert!(!std::mem::take(&mut first), "an invariant is broken");
+        Ok(())
+    };
+    let mut target = Bent { inner: SmolTcp::new(), bend, deliveries: 0 };
+    let settings = Settings { target: "smoltcp".to_owned(), jobs: None, seed: 0, timeout: Duration::from_secs(200) };
+    let item = vector("handshake/passive-open");
+    let outcome = perform(&mut target, &item, &settings);
+    assert_eq!(outcome.class, Class::NotPerformed);
+    let reason = outcome.reason.unwrap_or_default();
+    assert!(reason.contains("a fault of the harness") && reason.contains("an invariant is broken"), "{reason}");
+    assert_eq!(perform(&mut target, &item, &settings).class, Class::Conforms);
 }
 
 #[test]

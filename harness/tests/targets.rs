@@ -3,6 +3,9 @@
 #[cfg(target_os = "linux")]
 #[path = "targets/linux.rs"]
 mod linux;
+#[cfg(target_os = "linux")]
+#[path = "common/kernel.rs"]
+mod missing;
 #[path = "targets/peer.rs"]
 mod peer;
 #[path = "targets/smoltcp.rs"]
@@ -22,5 +25,11 @@ fn doctor() {
     }
     assert!(checks.iter().filter(|c| c.target == "smoltcp").all(|c| c.ok));
     #[cfg(target_os = "linux")]
-    assert_eq!(checks.iter().all(|c| c.ok), tcp_harness::targets::linux::LinuxKernel::new().is_ok());
+    {
+        let opened = tcp_harness::targets::linux::LinuxKernel::new();
+        assert_eq!(checks.iter().all(|c| c.ok), opened.is_ok());
+        if let Err(why) = opened {
+            missing::is_missing(&format!("{why:?}"));
+        }
+    }
 }

@@ -3,6 +3,9 @@
 //! Snapshots stand in `vectors/snapshots/<target>/`; the kernel's by series. Where both IP versions give the same text, which is the rule,
 //! one file serves both; else `-ipv6` holds the other. `cargo insta review` accepts a change.
 
+#[path = "common/kernel.rs"]
+mod kernel;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -45,7 +48,7 @@ fn of_target(target: &'static str, items: &[Item], arguments: &Arguments) -> Vec
         Err(TargetError::Unavailable(why)) => Some(why),
         Err(error) => Some(format!("{error:?}")),
     };
-    let may_miss = target == "linux-kernel" && env::var_os("REQUIRE_KERNEL").is_none_or(|v| v.is_empty());
+    let may_miss = target == "linux-kernel" && !kernel::required();
     if let Some(why) = &missing {
         eprintln!("\n!!! {target} IS NOT TESTED: {why}\n!!! `cargo run -- doctor` says more; REQUIRE_KERNEL=1 makes this a failure\n");
     }

@@ -1,6 +1,7 @@
 //! What a fuzz target does with each input.
 
 use super::{Fuzzer, Verdict, count};
+use crate::cli::{FAULT, UNAVAILABLE, USAGE};
 use crate::target::TargetError;
 
 /// A fuzzer's run on the target that the environment names. It says now and then what was done, and at its end.
@@ -11,17 +12,28 @@ pub struct Campaign {
 
 impl Campaign {
     /// The target named by `FUZZ_TARGET`; smoltcp without it. From here on a panic of a stack in process is a value, whatever hook was set.
+    /// Where there is no such target, or it cannot run here, says so and ends the process with the command's exit code for that: there is
+    /// nothing to fuzz, and a panic would look like a finding.
+    #[must_use]
+    pub fn from_environment() -> Campaign {
+        let target = std::env::var(VARIABLE).unwrap_or_else(|_| crate::targets::smoltcp::NAME.to_owned());
+        Campaign::on(&target).unwrap_or_else(|refusal| {
+            eprintln!("{}", refusal.why);
+            std::process::exit(i32::from(refusal.code))
+        })
+    }
+
+    /// The target with this name.
     ///
     /// # Errors
     /// The target cannot run here, or there is none of that name.
-    pub fn from_environment() -> Result<Campaign, String> {
-        let target = std::env::var(VARIABLE).unwrap_or_else(|_| crate::targets::smoltcp::NAME.to_owned());
-        match Fuzzer::new(&target) {
-            Ok(fuzzer) => Ok(Campaign { fuzzer, target }),
-            Err(TargetError::Unavailable(why)) => Err(format!("{VARIABLE}={target} cannot run here: {why}")),
-            Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Harness(why)) => {
-                Err(format!("{VARIABLE}={target}: {why}"))
-            }
+    pub fn on(target: &str) -> Result<Campaign, Refusal> {
+        let refusal = |code: u8, why: String| Refusal { code, why: format!("{VARIABLE}={target}: {why}") };
+        match Fuzzer::new(target) {
+            Ok(fuzzer) => Ok(Campaign { fuzzer, target: target.to_owned() }),
+            Err(TargetError::Unavailable(why)) => Err(refusal(UNAVAILABLE, format!("it cannot run here: {why}"))),
+            Err(TargetError::Harness(why)) => Err(refusal(USAGE, why)),
+            Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why)) => Err(refusal(FAULT, why)),
         }
     }
 
@@ -47,6 +59,15 @@ impl Campaign {
     }
 }
 
+/// Why there is nothing to fuzz.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The process's exit code, as of the `harness` command.
+    pub code: u8,
+    /// What is wrong and what to do.
+    pub why: String,
+}
+
 impl Drop for Campaign {
     fn drop(&mut self) {
         eprintln!("{}: {}", self.target, self.fuzzer.tally());
@@ -57,3 +78,17 @@ impl Drop for Campaign {
 const VARIABLE: &str = "FUZZ_TARGET";
 /// How many cases there are before the first word.
 const FIRST_WORD: u64 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::Campaign;
+
+    #[test]
+    fn a_target_that_is_not_there_is_refused() {
+        for (target, says) in [("nonesuch", "there are smoltcp, reference"), ("mutant:foo", "harness list --mutants")] {
+            let refusal = Campaign::on(target).err().unwrap_or_else(|| panic!("{target} is there"));
+            assert_eq!(refusal.code, 2, "{refusal:?}");
+            assert!(refusal.why.starts_with(&format!("FUZZ_TARGET={target}: ")) && refusal.why.contains(says), "{refusal:?}");
+        }
+    }
+}

@@ -17,7 +17,7 @@ mod random;
 mod report;
 mod seeds;
 
-pub use campaign::Campaign;
+pub use campaign::{Campaign, Refusal};
 pub use case::Case;
 pub use counters::{COUNTERS, count};
 pub use engine::{Departures, Discovery, Fuzzer, Known, Tally, Verdict};

@@ -94,6 +94,26 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// Of a vector that was not performed for a reason that lies beyond the session.
+    #[must_use]
+    pub fn not_performed(reason: String) -> Outcome {
+        Outcome {
+            trace: Trace::default(),
+            findings: Vec::new(),
+            echoes: Vec::new(),
+            stats: Stats::default(),
+            class: Class::NotPerformed,
+            reason: Some(reason),
+            flows: Vec::new(),
+            views: Vec::new(),
+            edges: HashMap::new(),
+            now: 0,
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// A failed assertion at the event of a finding of the oracle, or behind the stimulus that led to it. It says nothing new, unless those
 /// findings are known of the target: what is known hides nothing but the same rule in the same exchange.
 #[derive(Clone, Debug)]

@@ -123,7 +123,9 @@ fn start(factory: &Arc<Factory>, limit: Duration) -> Result<(Worker, Capabilitie
     let (outbox, answers) = channel();
     let factory = Arc::clone(factory);
     let spawned = thread::Builder::new().name("target".to_owned()).spawn(move || serve(&*factory, &inbox, &outbox));
-    spawned.map_err(|error| TargetError::Harness(format!("no thread for the target: {error}")))?;
+    spawned.map_err(|error| {
+        TargetError::Harness(format!("no thread for the target: {error}; allow more processes (ulimit -u) or give fewer --jobs"))
+    })?;
     match answers.recv_timeout(limit) {
         Ok(Answer::Started(started)) => Ok((Worker { requests, answers }, started?)),
         Ok(Answer::Reset(_) | Answer::Call(_) | Answer::Plain(_)) => Err(crossed()),

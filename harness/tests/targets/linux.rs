@@ -1,6 +1,6 @@
 //! The kernel: the same scenarios as every target, and that nothing of it remains.
 //!
-//! Where the kernel cannot be a target these tests say so and pass; `harness doctor` says what is missing.
+//! Where the kernel cannot be a target these tests say so and pass, but for `REQUIRE_KERNEL`; `harness doctor` says what is missing.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,13 +17,15 @@ use tcp_reference::segment::{Flags, Segment, TcpOption};
 use tcp_reference::seq::Seq;
 use tcp_reference::state::State;
 
+use crate::missing;
 use crate::peer::{self, BOTH, PEER_ISS, PEER_PORT, Peer, STACK_PORT};
 
+#[track_caller]
 fn kernel() -> Option<LinuxKernel> {
     match LinuxKernel::new() {
         Ok(target) => Some(target),
         Err(TargetError::Unavailable(why)) => {
-            eprintln!("SKIPPED, the kernel cannot be a target here: {why}");
+            missing::is_missing(&why);
             None
         }
         Err(other) => panic!("{other:?}"),

@@ -52,6 +52,7 @@ impl LinuxKernel {
     /// # Errors
     /// [`TargetError::Unavailable`] says what is missing and how to get it.
     pub fn new() -> Result<LinuxKernel, TargetError> {
+        namespace::raise_descriptor_limit();
         let instance = Instance::new()?;
         let mut settings: Vec<String> = SYSCTLS.iter().map(|(path, value, reason)| format!("net/{path} = {value}: {reason}")).collect();
         settings.extend(instance.namespace.unset.iter().cloned());

@@ -9,6 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Once;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
 use tcp_reference::api::Family;
 use tun_rs::{DeviceBuilder, SyncDevice};
@@ -33,6 +35,8 @@ const DEVICE: &str = "tcp0";
 const QUEUE: u32 = 4096;
 /// Sockets that are opened at a time.
 const SPARE: usize = 4;
+/// Descriptors that are enough for 256 namespaces, each with a second one while it is replaced.
+const DESCRIPTORS: u64 = 16_384;
 /// How long the kernel may take for an IPv6 address.
 const ADDRESS_WAIT: Duration = Duration::from_secs(2);
 
@@ -238,11 +242,32 @@ pub(super) fn set(path: &str, value: &str) -> io::Result<()> {
 }
 
 fn inode(path: &str) -> Result<u64, TargetError> {
-    fs::metadata(path).map(|m| m.ino()).map_err(|error| TargetError::Unavailable(format!("{path}: {error}")))
+    fs::metadata(path).map(|m| m.ino()).map_err(|error| unavailable(path, error))
 }
 
-fn unavailable(what: &str, error: impl std::fmt::Display) -> TargetError {
-    TargetError::Unavailable(format!("{what}: {error}; {REMEDY}"))
+fn unavailable(what: &str, error: impl Into<io::Error>) -> TargetError {
+    let error = error.into();
+    let remedy = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE) => "the process has as many descriptors as it may: ulimit -n 4096, or fewer --jobs",
+        Some(Errno::ENFILE) => "the machine has as many open files as it may: sysctl fs.file-max, or fewer --jobs",
+        Some(Errno::ENOSPC) => "there are as many namespaces as may be: sysctl user.max_net_namespaces, or fewer --jobs",
+        Some(Errno::ENOMEM | Errno::EAGAIN) => "the machine is short of memory or processes: fewer --jobs",
+        _ => REMEDY,
+    };
+    TargetError::Unavailable(format!("{what}: {error}; {remedy}"))
+}
+
+/// Raises the limit of descriptors to what the process may have: 32 namespaces need some 400, and 256 is a usual limit. Where that is refused,
+/// there are fewer namespaces.
+pub(super) fn raise_descriptor_limit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+            && soft < hard.min(DESCRIPTORS)
+        {
+            let _refused = setrlimit(Resource::RLIMIT_NOFILE, hard.min(DESCRIPTORS), hard);
+        }
+    });
 }
 
 /// Makes the process root in a user namespace of its own, unless it is root already. Call it first thing in `main`: it only works while
