@@ -1,13 +1,15 @@
 //! Says what each target needs and whether it is there: tries each thing, one after the other, and how to get what is missing.
 
 use crate::target::{Target, TargetError};
+use crate::targets::reference::Reference;
 use crate::targets::smoltcp::SmolTcp;
-use crate::targets::{REMOTE, smoltcp};
+use crate::targets::{REMOTE, reference, smoltcp};
 use crate::wire::{Read, build, read};
 use std::net::SocketAddr;
 use tcp_reference::api::{Call, CallResult, Family};
 use tcp_reference::segment::{Flags, Segment};
 use tcp_reference::seq::Seq;
+use tcp_reference::stack::Policy;
 use tcp_reference::state::State;
 
 /// One thing that a target needs.
@@ -31,12 +33,19 @@ pub fn examine() -> Vec<Check> {
     let mut checks = Vec::new();
     for family in [Family::V4, Family::V6] {
         let result = handshake(&mut SmolTcp::new(), family);
-        checks.push(check(smoltcp::NAME, handshake_over(family), result, "report this: it is a fault of the harness"));
+        checks.push(check(smoltcp::NAME, handshake_over(family), result, FAULT));
+    }
+    for family in [Family::V4, Family::V6] {
+        let result = handshake(&mut Reference::new(Policy::default(), None), family);
+        checks.push(check(reference::NAME, handshake_over(family), result, FAULT));
     }
     #[cfg(target_os = "linux")]
     examine_linux(&mut checks);
     checks
 }
+
+/// The remedy where nothing but the harness itself is needed.
+const FAULT: &str = "report this: it is a fault of the harness";
 
 #[cfg(target_os = "linux")]
 fn examine_linux(checks: &mut Vec<Check>) {

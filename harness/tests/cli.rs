@@ -321,3 +321,24 @@ fn few_descriptors_make_few_workers() {
     let text = out(&few);
     assert!(text.contains("for want of room") && text.contains("ulimit -n") && text.contains("fewer --jobs"), "{text}");
 }
+
+/// Where there is no /dev/net/tun there is none afterwards either, whoever runs it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_missing_tun_node_is_not_made() {
+    let script =
+        "mount -t tmpfs none /dev/net || exit 99; \"$0\" --target linux-kernel reset/closed-port-syn; code=$?; ls /dev/net; exit $code";
+    let harness = env!("CARGO_BIN_EXE_harness");
+    // Root alone may make a node; another user is root of a namespace, and sees the message.
+    let root = nix::unistd::geteuid().is_root();
+    let ran = Command::new("unshare").args(["-r", "-m"].iter().skip(usize::from(root))).args(["sh", "-c", script, harness]).output();
+    match ran {
+        Ok(output) if err(&output).contains("cannot run here") => {
+            assert_eq!(output.status.code(), Some(77), "{}", err(&output));
+            assert!(err(&output).contains("/dev/net/tun") && err(&output).contains("modprobe tun"), "{}", err(&output));
+            assert_eq!(out(&output), "", "a node was made");
+        }
+        Ok(output) if output.status.code() == Some(0) => panic!("it ran without a node: {}", out(&output)),
+        other => writeln!(std::io::stderr(), "SKIPPED: no /dev without a node to be had here: {other:?}").expect("says so"),
+    }
+}

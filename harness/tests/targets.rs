@@ -23,7 +23,10 @@ fn doctor() {
         assert!(check.ok == check.remedy.is_empty());
         eprintln!("{check:?}");
     }
-    assert!(checks.iter().filter(|c| c.target == "smoltcp").all(|c| c.ok));
+    for target in ["smoltcp", "reference"] {
+        let of: Vec<_> = checks.iter().filter(|c| c.target == target).collect();
+        assert!(of.len() == 2 && of.iter().all(|c| c.ok), "{of:?}");
+    }
     #[cfg(target_os = "linux")]
     {
         let opened = tcp_harness::targets::linux::LinuxKernel::new();

@@ -212,6 +212,49 @@ fn nothing_remains_after_sigkill() {
     assert_eq!(devices(), before);
 }
 
+/// The command itself, killed a dozen times at as many moments: while it makes its namespaces, while it runs, at its end.
+#[test]
+fn nothing_remains_of_the_command_after_sigkill() {
+    if kernel().is_none() {
+        return;
+    }
+    let devices = || fs::read_to_string("/proc/net/dev").expect("exists").lines().map(name_of).collect::<Vec<_>>();
+    let before = devices();
+    let own = fs::metadata("/proc/self/ns/net").expect("exists").ino();
+    let mut caught = 0;
+    for n in 0..12_u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_harness"))
+            .args(["--target", "linux-kernel"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let pid = child.id();
+        std::thread::sleep(Duration::from_millis(n * n * 5));
+        // The last ones are killed for certain while there are namespaces.
+        let start = Instant::now();
+        let mut inodes = namespaces_of(pid, own);
+        while n >= 8 && inodes.is_empty() && start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+            inodes = namespaces_of(pid, own);
+        }
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+        caught += usize::from(!inodes.is_empty());
+        assert_eq!(namespaces_of_threads().intersection(&inodes).count(), 0, "kill {n}: a thread is left in a namespace");
+        assert_eq!(devices(), before, "kill {n}");
+        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "kill {n}: the process is left");
+    }
+    assert!(caught >= 4, "of 12 kills {caught} met namespaces");
+}
+
+/// The network namespaces of a process's threads, without this one.
+fn namespaces_of(pid: u32, own: u64) -> HashSet<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let inodes = threads.filter_map(|thread| fs::metadata(thread.path().join("ns/net")).ok()).map(|m| m.ino());
+    inodes.filter(|inode| *inode != own).collect()
+}
+
 fn name_of(line: &str) -> String {
     line.split(':').next().unwrap_or_default().trim().to_owned()
 }

@@ -29,6 +29,8 @@ use crate::targets::{LOCAL, MTU, PREFIX};
 /// How to get what is missing.
 pub(super) const REMEDY: &str = "run as root, or in a user namespace (sysctl kernel.unprivileged_userns_clone=1, \
      kernel.apparmor_restrict_unprivileged_userns=0), with /dev/net/tun readable and writable (modprobe tun)";
+/// What gives TUN devices.
+pub(super) const NODE: &str = "/dev/net/tun";
 /// The TUN device's name within its namespace.
 const DEVICE: &str = "tcp0";
 /// Room for a flood between two reads.
@@ -199,8 +201,11 @@ fn configure(route: &mut Netlink) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Opens the device, which goes away with its descriptor.
+/// Opens the device, which goes away with its descriptor. tun-rs would make a missing node in `/dev` and leave it there.
 pub(super) fn open_tun() -> io::Result<SyncDevice> {
+    if let Err(error) = fs::metadata(NODE) {
+        return Err(io::Error::new(error.kind(), format!("{NODE}: {error}")));
+    }
     let tun = DeviceBuilder::new().name(DEVICE).mtu(MTU).enable(false).build_sync()?;
     tun.set_nonblocking(true)?;
     Ok(tun)

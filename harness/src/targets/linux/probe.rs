@@ -6,7 +6,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::SockProtocol;
 
-use super::namespace::{SYSCTLS, open_tun, set};
+use super::namespace::{NODE, SYSCTLS, open_tun, set};
 use super::netlink::Netlink;
 
 /// One thing that is needed.
@@ -32,7 +32,11 @@ pub fn probe() -> Vec<Probe> {
 fn run() -> Vec<Probe> {
     type Step = (&'static str, fn() -> Result<String, String>, &'static str);
     let steps: [Step; 5] = [
-        ("/dev/net/tun exists and opens", device, "modprobe tun; chmod 666 /dev/net/tun, or run as root (docker: --device /dev/net/tun)"),
+        (
+            "/dev/net/tun exists and opens",
+            device,
+            "modprobe tun; chmod 666 /dev/net/tun, or run as root (docker: --device /dev/net/tun; no node: mknod /dev/net/tun c 10 200)",
+        ),
         (
             "a network namespace",
             namespace,
@@ -56,7 +60,7 @@ fn run() -> Vec<Probe> {
 }
 
 fn device() -> Result<String, String> {
-    let opened = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let opened = fs::OpenOptions::new().read(true).write(true).open(NODE);
     opened.map(|_| String::new()).map_err(|error| error.to_string())
 }
 
