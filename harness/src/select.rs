@@ -2,7 +2,7 @@
 
 use tcp_reference::api::Family;
 use tcp_vectors::model::Vector;
-use tcp_vectors::{Golden, ParseError, golden, parse};
+use tcp_vectors::{Golden, ParseError, golden};
 
 /// A vector over one IP version.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub fn families(vector: &Vector, only: Option<Family>) -> Vec<Family> {
 /// # Errors
 /// A vector of the tree is not of the language.
 pub fn all() -> Result<Vec<Vector>, Box<ParseError>> {
-    golden().iter().map(|Golden { id, file, text }| parse::vector(id, &format!("vectors/{file}"), text)).collect()
+    golden().iter().map(Golden::vector).collect()
 }
 
 /// Whether a glob with `*` (any text) and `?` (any one character) matches a whole text.

@@ -49,6 +49,23 @@ impl ParseError {
         }
     }
 
+    /// The same error about a line of the template that this text was made from: at the same place where the line stands there as it is, else
+    /// about the whole line, with what became of it.
+    pub(crate) fn at_line_of(&self, template: &str, line: usize, id: &str) -> ParseError {
+        let text = self.source.inner();
+        let own = text.split('\n').nth(self.line.saturating_sub(1)).unwrap_or_default();
+        let theirs = template.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
+        let start: usize = template.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let (span, help) = if own == theirs {
+            let before: usize = text.split_inclusive('\n').take(self.line.saturating_sub(1)).map(str::len).sum();
+            let at = start + self.span.offset().saturating_sub(before);
+            (at..at + self.span.len(), self.help.clone())
+        } else {
+            (start..start + theirs.len(), format!("{}; in {id} it is `{}`, and the error at `{}`", self.help, own.trim(), self.offending()))
+        };
+        ParseError::new(&self.file, template, span, self.message.clone(), help)
+    }
+
     /// The text that is underlined.
     #[must_use]
     pub fn offending(&self) -> &str {

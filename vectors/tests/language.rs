@@ -84,7 +84,7 @@ fn every_form_round_trips() {
 fn every_vector_round_trips_and_is_clean() {
     let mut wrong = String::new();
     for g in golden() {
-        match parse::vector(&g.id, g.file, &g.text) {
+        match g.vector() {
             Err(e) => writeln!(wrong, "{}: {e}; {}: `{}`", g.id, e.help, e.offending()).unwrap(),
             Ok(vector) => {
                 check_round_trip(&g.id, &g.text);
@@ -208,18 +208,50 @@ fn nothing_panics() {
             let again = parse::vector("a/b", "b.pkt", &printed).unwrap_or_else(|e| panic!("{e}\n{printed}\nfrom\n{text}"));
             assert_eq!(unlined(vector), unlined(again), "{text}");
         }
-        let _ = template::expand("a/b", &text);
+        let _ = template::vectors("a/b", "b.pkt.tmpl", &text);
     }
 }
 
 #[test]
 fn a_template_is_a_grid() {
     let text = "//@ title: ${flag} in ${state}\n//@ for: state = A B\n//@ for: flag|name = .|ack S|syn\n0 < ${flag} 0:0(0) win 1\n";
-    let cells = template::expand("x/y", text).unwrap();
-    let ids: Vec<&str> = cells.iter().map(|(id, _)| id.as_str()).collect();
+    let cells = template::expand("x/y", "y.pkt.tmpl", text).unwrap();
+    let ids: Vec<&str> = cells.iter().map(|cell| cell.id.as_str()).collect();
     assert_eq!(ids, ["x/y@A,.", "x/y@A,S", "x/y@B,.", "x/y@B,S"]);
-    assert_eq!(cells[1].1, "//@ title: S in A\n0 < S 0:0(0) win 1\n");
+    assert_eq!(cells[1].text, "//@ title: S in A\n0 < S 0:0(0) win 1\n");
     for bad in ["//@ for: flag\n", "//@ for: flag = \n", "//@ for: a|b = x\n", "//@ for: a = b\n${c}\n", "//@ for: a = ${a}\n${a}\n"] {
-        template::expand("x/y", bad).expect_err(bad);
+        template::expand("x/y", "y.pkt.tmpl", bad).expect_err(bad);
     }
+}
+
+/// Steps and errors of a template's vectors name the file and its own lines.
+#[test]
+fn a_templates_lines_are_the_files() {
+    let text = "//@ title: ${name}\n//@ for: state = ESTABLISHED CLOSE-WAIT\n//@ for: last = 1 2\n${preamble}\n\n+0   < . 1:1(0) ack 1 win ${last}\n";
+    let vectors = template::vectors("x/y", "y.pkt.tmpl", text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(vectors.len(), 4);
+    for vector in &vectors {
+        let lines: Vec<u32> = vector.steps.iter().map(|s| s.line).collect();
+        assert!(lines.len() > 5 && lines[..lines.len() - 1].iter().all(|l| *l == 4), "{}: {lines:?}", vector.id);
+        assert_eq!(lines.last(), Some(&6), "{}", vector.id);
+    }
+
+    let head = "//@ title: a test\n//@ for: flags = S Q\n";
+    for (steps, place, underlined) in [
+        // A line that stands as it is, behind a removed one and behind one of many lines.
+        ("0    close(3)\n+0   clse(3)\n", "y.pkt.tmpl:4:6: ", "clse"),
+        ("//@ for: state = ESTABLISHED\n${preamble}\n+0   clse(3)\n", "y.pkt.tmpl:5:6: ", "clse"),
+        // A line that a value has spoiled.
+        ("0    close(3)\n+0   < ${flags} 0:0(0) win 1\n", "y.pkt.tmpl:4:1: ", "+0   < ${flags} 0:0(0) win 1"),
+        ("0    close(3)\n+0   < ${flag} 0:0(0) win 1\n", "y.pkt.tmpl:4:8: `flag` has no value", "${flag}"),
+        ("//@ for: flags = 1 2\n0    close(3)\n", "y.pkt.tmpl:3:1: `flags` is a parameter already", "//@ for: flags = 1 2"),
+        ("//@ for: a|a = 1|2\n0    close(3)\n", "y.pkt.tmpl:3:1: `a` is a parameter already", "//@ for: a|a = 1|2"),
+        ("//@ for: a = 1|2\n0    close(3)\n", "y.pkt.tmpl:3:1: not a parameter", "//@ for: a = 1|2"),
+    ] {
+        let error = template::vectors("x/y", "y.pkt.tmpl", &format!("{head}{steps}")).expect_err(steps);
+        assert!(error.to_string().starts_with(place), "{error}\n{steps}");
+        assert_eq!(error.offending(), underlined, "{error}\n{steps}");
+    }
+    let error = template::vectors("x/y", "y.pkt.tmpl", &format!("{head}0 < ${{flags}} 0:0(0) win 1\n")).expect_err("no flag Q");
+    assert!(error.help.contains("in x/y@Q it is `0 < Q 0:0(0) win 1`"), "{}", error.help);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tcp_vectors::lint::{self, Lint};
 use tcp_vectors::model::Vector;
-use tcp_vectors::{parse, template};
+use tcp_vectors::template;
 
 use super::{USAGE, complain, diagnose};
 
@@ -47,12 +47,7 @@ pub(super) fn vectors(path: &Path, wants: &str) -> Result<Vec<Vector>, u8> {
     let file_name = path.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let slug = file_name.strip_suffix(".tmpl").unwrap_or(&file_name);
     let id = slug.strip_suffix(".pkt").unwrap_or(slug);
-    let cells = template::expand(id, &text).map_err(|error| {
-        diagnose(error.as_ref());
-        USAGE
-    })?;
-    let each = cells.iter().map(|(id, text)| parse::vector(id, &name, text));
-    each.collect::<Result<Vec<Vector>, _>>().map_err(|error| {
+    template::vectors(id, &name, &text).map_err(|error| {
         diagnose(error.as_ref());
         USAGE
     })

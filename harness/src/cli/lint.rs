@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use tcp_vectors::golden;
 use tcp_vectors::lint::packetdrill;
 use tcp_vectors::model::Vector;
-use tcp_vectors::{golden, parse};
 
 use super::{FAULT, OK, USAGE, diagnose, files, print};
 
@@ -48,7 +48,7 @@ fn tree() -> Result<BTreeMap<String, Vec<Vector>>, u8> {
     let mut each: BTreeMap<String, Vec<Vector>> = BTreeMap::new();
     for g in golden() {
         let file = format!("vectors/{}", g.file);
-        let vector = parse::vector(&g.id, &file, &g.text).map_err(|error| {
+        let vector = g.vector().map_err(|error| {
             diagnose(error.as_ref());
             FAULT
         })?;
@@ -64,9 +64,10 @@ fn plain(vectors: &[Vector]) -> (String, bool) {
     let why: BTreeSet<_> = reasons.into_iter().flatten().collect();
     let why: Vec<String> = why.iter().map(ToString::to_string).collect();
     let words = match (able, vectors.len()) {
-        (a, n) if a == n => "runs as it is".to_owned(),
+        (1, 1) => "runs as it is".to_owned(),
+        (a, n) if a == n => format!("its {n} vectors run as `harness show` prints them"),
         (0, _) => format!("not as it is: {}", why.join(", ")),
-        (a, n) => format!("{a} of its {n} vectors run as they are; the others not: {}", why.join(", ")),
+        (a, n) => format!("{a} of its {n} vectors run as `harness show` prints them; the others not: {}", why.join(", ")),
     };
     (words, able == vectors.len())
 }

@@ -69,8 +69,9 @@ pub(super) fn show(args: &ShowArgs) -> u8 {
         print(&found.text);
         return OK;
     };
-    let vector = match tcp_vectors::parse::vector(&found.id, &format!("vectors/{}", found.file), &found.text) {
-        Ok(vector) => vector,
+    let vector = match found.vector() {
+        // A number for each step, whatever line it came from: by it the run's numbers are found again.
+        Ok(vector) => Vector { steps: (1..).zip(vector.steps).map(|(line, step)| Step { line, ..step }).collect(), ..vector },
         Err(error) => {
             diagnose(error.as_ref());
             return FAULT;
