@@ -91,6 +91,12 @@ impl Expectations {
         Ok(Expectations { entries, file: file.to_owned() })
     }
 
+    /// The entries that speak of none of these vectors: a renamed one, or a typing error, by which a finding would be new and no entry missed.
+    #[must_use]
+    pub fn idle<'a>(&'a self, ids: &[&str]) -> Vec<&'a Expectation> {
+        self.entries.iter().filter(|e| !ids.iter().any(|id| glob(&e.vector, id))).collect()
+    }
+
     /// Whether the finding is known.
     #[must_use]
     pub fn knows(&self, id: &str, family: Family, version: &str, finding: &Finding) -> bool {
@@ -203,6 +209,16 @@ impl miette::Diagnostic for ExpectationsError {
 mod tests {
     use super::Expectations;
     use tcp_reference::api::Family;
+
+    #[test]
+    fn every_entry_speaks_of_a_vector() {
+        let ids: Vec<&str> = tcp_vectors::golden().iter().map(|g| g.id.as_str()).collect();
+        for target in crate::targets::known() {
+            let known = Expectations::of(target.name).unwrap_or_else(|e| panic!("{e}"));
+            let idle: Vec<String> = known.idle(&ids).iter().map(|e| format!("{}:{}: {}", known.file, e.line, e.vector)).collect();
+            assert!(idle.is_empty(), "no vector is called so:\n{}", idle.join("\n"));
+        }
+    }
 
     /// The tests pass on any recent kernel: what is known is known on each, and missed only where it was seen.
     #[test]

@@ -189,6 +189,10 @@ fn a_known_finding_is_0_and_one_that_is_gone_is_1() {
     let broad = file("broad.toml", &broad);
     replay("known.pkt", &failing, &["--expectations", broad.to_str().expect("a path in UTF-8")], 0, "");
 
+    let idle = file("idle.toml", &entry("RFC9293:MUST-14", "*").replace("\"known\"", "\"handshake/pasive-open\""));
+    let says = "idle.toml:1: warning: no vector is called \"handshake/pasive-open\" (is it \"handshake/passive-open\"?)";
+    check(&["handshake/passive-open", "--expectations", idle.to_str().expect("a path in UTF-8")], 0, says);
+
     let gone = file("gone.toml", &(entry("RFC9293:3.10.7.2/LISTEN/syn", "*") + &entry("RFC9293:MUST-14", "*")));
     let output = replay("known.pkt", &failing, &["--expectations", gone.to_str().expect("a path in UTF-8")], 1, "");
     assert!(out(&output).contains("gone.toml:8: RFC9293:MUST-14 was expected"), "{}", out(&output));

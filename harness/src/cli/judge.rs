@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tcp_reference::finding::Class;
 use tcp_reference::stack::Mutant;
+use tcp_vectors::golden;
 
 use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, files, print};
 use crate::expectations::Expectations;
@@ -76,6 +77,15 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         Ok(expectations) => expectations,
         Err(code) => return code,
     };
+    let ids: Vec<&str> = golden().iter().map(|g| g.id.as_str()).chain(items.iter().map(Item::id)).collect();
+    for entry in expectations.idle(&ids) {
+        let near = did_you_mean(&entry.vector, ids.iter().copied());
+        let word = if args.expectations.is_some() { "warning: " } else { "" };
+        complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, entry.vector));
+        if args.expectations.is_none() {
+            return FAULT;
+        }
+    }
     let mut progress = Progress::new(items, args.format);
     let ran = run::run(items, &args.settings(), |done| progress.tell(done));
     progress.end();
