@@ -100,13 +100,19 @@ impl Expectations {
     /// Whether the finding is known.
     #[must_use]
     pub fn knows(&self, id: &str, family: Family, version: &str, finding: &Finding) -> bool {
-        self.entries.iter().any(|e| e.holds_for(id, family, version) && e.is(finding))
+        self.entry_of(id, family, version, finding).is_some()
     }
 
-    /// Whether it is known that the stack dies, hangs or floods at this vector.
+    /// The place of the first entry that knows the finding.
     #[must_use]
-    pub fn knows_class(&self, id: &str, family: Family, version: &str, class: &str) -> bool {
-        self.entries.iter().any(|e| e.holds_for(id, family, version) && e.rule.strip_prefix("class:") == Some(class))
+    pub fn entry_of(&self, id: &str, family: Family, version: &str, finding: &Finding) -> Option<usize> {
+        self.entries.iter().position(|e| e.holds_for(id, family, version) && e.is(finding))
+    }
+
+    /// The place of the first entry that knows that the stack dies, hangs or floods at this vector.
+    #[must_use]
+    pub fn entry_of_class(&self, id: &str, family: Family, version: &str, class: &str) -> Option<usize> {
+        self.entries.iter().position(|e| e.holds_for(id, family, version) && e.rule.strip_prefix("class:") == Some(class))
     }
 }
 

@@ -243,6 +243,19 @@ fn files_are_read_with_a_bound() {
 }
 
 #[test]
+fn what_is_known_is_told_in_a_line_and_shown_on_demand() {
+    let text = out(&check(&["reset/closed-port-*"], 0, ""));
+    let line = "known, 6 times: RFC9293:3.10.7.1/CLOSED/no-ack (Non-RST without ACK: reply RST,ACK with SEQ=0…): Only a SYN without ACK is";
+    assert!(text.contains(line), "{text}");
+    assert!(!text.contains("seen:"), "{text}");
+    let again = text.lines().find_map(|l| l.strip_prefix("one of these in full, with its clause in harness/expectations/smoltcp.toml: "));
+    let again: Vec<&str> = again.unwrap_or_else(|| panic!("{text}")).split(' ').collect();
+    assert_eq!(again[0], "harness");
+    let text = out(&check(&again[1..], 0, ""));
+    assert!(text.contains("RFC9293:3.10.7.1/CLOSED/no-ack in CLOSED (known of this target)") && text.contains("◄◄ here"), "{text}");
+}
+
+#[test]
 fn lists_shows_and_explains() {
     let text = out(&check(&["list", "handshake"], 0, ""));
     assert!(text.lines().all(|l| l.starts_with("handshake/")) && text.contains("handshake/passive-open "), "{text}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use tcp_harness::expectations::Expectations;
 
+use tcp_harness::report::json;
 use tcp_harness::run::{Done, Settings, Strictness, perform, weigh};
 use tcp_harness::select::{self, Item};
 use tcp_harness::session::{Options, Outcome, profile_for, run_script, run_vector};
@@ -180,6 +181,23 @@ fn a_known_finding_of_the_oracle_hides_no_check() {
 fn an_assertion_of_a_vector_without_rules_is_a_finding() {
     let outcome = on_smoltcp(&steps("+0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 7 <...>\n"));
     assert_eq!(rules(&outcome), ["vector:assertion"]);
+}
+
+/// A dead stack counts in the summary, and says in the JSON whether it was expected.
+#[test]
+fn a_death_is_counted_and_known_or_not() {
+    let item = vector("handshake/passive-open");
+    let known = "[[expect]]\nvector='*'\nrule='class:crash'\nversions=['*']\nreason='r'\nclause='c'\ncitation=''\n";
+    for (text, expected, sums) in [("", false, (0, 1)), (known, true, (1, 0))] {
+        let outcome = run("handshake/passive-open", |n, _| if n == 2 { Err(TargetError::Crash("dead".to_owned())) } else { Ok(()) });
+        let expectations = Expectations::read("known.toml", text).unwrap_or_else(|e| panic!("{e}"));
+        let items = std::slice::from_ref(&item);
+        let (verdicts, stale, summary) = weigh(items, vec![Done { item: 0, outcome }], &expectations, "0.14.0", Strictness::Must);
+        assert_eq!((verdicts[0].fails, summary.expected, summary.unexpected), (!expected, sums.0, sums.1));
+        let capabilities = SmolTcp::new().capabilities().clone();
+        let document = json::document(&capabilities, items, &verdicts, (&stale, &expectations), &summary, (0, 0));
+        assert_eq!(document["results"][0]["expected"], expected);
+    }
 }
 
 #[test]

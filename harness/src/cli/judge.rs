@@ -168,12 +168,16 @@ fn report(
     let colour = coloured(io::stdout().is_terminal());
     let mut out = String::from("\n");
     for verdict in verdicts {
-        let worth_telling = verdict.fails || verdict.done.outcome.class == Class::NotPerformed;
+        let known = verdict.findings.iter().any(|f| f.expected) || verdict.death.is_some_and(|d| d.expected);
+        let worth_telling = verdict.fails || verdict.done.outcome.class == Class::NotPerformed || (args.known && known);
         if let Some(item) = items.get(verdict.done.item).filter(|_| worth_telling) {
             out += &text::failure(item, verdict, &command(item, args), colour);
             out.push('\n');
         }
     }
+    out += &text::known(summary, expectations, |item| {
+        items.get(item).map_or_else(String::new, |item| format!("{} --known", command(item, args)))
+    });
     out += &text::gone(stale, expectations);
     out += &text::summary(capabilities, summary, expectations, &profile_for(&args.target).reasons, colour);
     print(&out);

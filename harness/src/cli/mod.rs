@@ -165,6 +165,9 @@ struct RunArgs {
     /// How results are printed.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// Prints findings that are known of the target in full too.
+    #[arg(long)]
+    known: bool,
     /// Fails where the target cannot run here, instead of exit code 77.
     #[arg(long)]
     require_target: bool,

@@ -47,7 +47,7 @@ pub fn document(
 
 fn result(item: &Item, verdict: &Verdict) -> Value {
     let outcome = &verdict.done.outcome;
-    json!({
+    let mut result = json!({
         "id": item.id(),
         "family": family(item.family),
         "class": outcome.class.name(),
@@ -55,7 +55,11 @@ fn result(item: &Item, verdict: &Verdict) -> Value {
         "segments_judged": outcome.stats.judged,
         "reason": outcome.reason,
         "findings": verdict.findings.iter().map(finding).collect::<Vec<Value>>(),
-    })
+    });
+    if let Some(death) = verdict.death {
+        result["expected"] = json!(death.expected);
+    }
+    result
 }
 
 fn finding(judged: &Judged) -> Value {

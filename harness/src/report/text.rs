@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use tcp_reference::catalogue::Rule;
+use tcp_reference::catalogue::{self, Rule};
 use tcp_reference::finding::{Class, Finding};
 
 use super::json::level;
 use super::ladder::ladder;
-use crate::expectations::Expectations;
+use crate::expectations::{Expectation, Expectations};
 use crate::run::{Judged, Stale, Summary, Verdict};
-use crate::select::Item;
+use crate::select::{Item, glob};
 use crate::session::{ASSERTION, Outcome};
 use crate::target::Capabilities;
 
@@ -107,6 +107,42 @@ fn finding(judged: &Judged, colour: Colour) -> String {
 #[must_use]
 pub fn cited(rule: &Rule) -> String {
     format!("{} ({}): {} [RFC {} section {}]", level(rule.level), rule.keyword, rule.paraphrase, rule.rfc, rule.section)
+}
+
+/// What is known of the target and happened: a line for each fault, and how to see one in full. Entries with the same rule and reason are one
+/// fault.
+#[must_use]
+pub fn known(summary: &Summary, expectations: &Expectations, in_full: impl Fn(usize) -> String) -> String {
+    let mut faults: Vec<(&Expectation, usize)> = Vec::new();
+    for (place, happened) in &summary.known {
+        let Some(entry) = expectations.entries.get(*place) else { continue };
+        match faults.iter_mut().find(|(e, _)| (&e.rule, &e.reason) == (&entry.rule, &entry.reason)) {
+            Some((_, times)) => *times += happened.times,
+            None => faults.push((entry, happened.times)),
+        }
+    }
+    let mut text = String::new();
+    for (entry, times) in &faults {
+        let says = catalogue::rules()
+            .iter()
+            .find(|r| glob(&entry.rule, r.id.0))
+            .map_or(String::new(), |r| format!(" ({})", short(r.paraphrase, 60)));
+        let _ = writeln!(text, "known, {times} times: {}{says}: {}", entry.rule, short(&entry.reason, 120));
+    }
+    if let Some((_, happened)) = summary.known.first_key_value() {
+        let _ = writeln!(text, "one of these in full, with its clause in {}: {}\n", expectations.file, in_full(happened.item));
+    }
+    text
+}
+
+/// The first so many characters, cut at a word.
+fn short(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(most).collect();
+    let end = cut.rfind(' ').unwrap_or(cut.len());
+    format!("{}…", cut[..end].trim_end_matches([',', ';', ':', ' ']))
 }
 
 /// Expectations that no longer happen.

@@ -19,7 +19,7 @@ use crate::select::Item;
 use crate::session::{self, Options, Outcome};
 use crate::target::{Capabilities, Clock, Target, TargetError};
 use crate::targets::{TargetOptions, open, panics};
-pub use verdict::{Judged, Stale, Strictness, Summary, Verdict, weigh};
+pub use verdict::{Death, Happened, Judged, Stale, Strictness, Summary, Verdict, weigh};
 
 /// How to run vectors.
 #[derive(Clone, Debug)]

@@ -52,6 +52,17 @@ pub struct Judged {
     pub finding: Finding,
     /// Whether it stands in the expectations.
     pub expected: bool,
+    /// The place of the entry there.
+    pub entry: Option<usize>,
+}
+
+/// A stack that died, hung or flooded, with what is known of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Death {
+    /// Whether it stands in the expectations.
+    pub expected: bool,
+    /// The place of the entry there.
+    pub entry: Option<usize>,
 }
 
 /// An outcome, weighed.
@@ -61,6 +72,8 @@ pub struct Verdict {
     pub done: Done,
     /// Its findings.
     pub findings: Vec<Judged>,
+    /// Where the stack died, hung or flooded.
+    pub death: Option<Death>,
     /// Whether the run fails by it.
     pub fails: bool,
 }
@@ -76,6 +89,15 @@ pub struct Stale {
     pub family: Family,
 }
 
+/// An entry of the expectations that happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Happened {
+    /// How often.
+    pub times: usize,
+    /// The first item that showed it.
+    pub item: usize,
+}
+
 /// The run as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -85,9 +107,11 @@ pub struct Summary {
     pub judged: u64,
     /// Segments that could not be judged.
     pub unjudged: u64,
-    /// Findings that stand in the expectations.
+    /// Findings that stand in the expectations, and deaths.
     pub expected: usize,
-    /// Findings that do not, and fail the run.
+    /// The entries that happened, by their places.
+    pub known: BTreeMap<usize, Happened>,
+    /// Findings that do not, and fail the run, and deaths.
     pub unexpected: usize,
     /// Results by section of the RFC of the vector's first rule: how many, and how many failed or departed by class.
     pub sections: BTreeMap<String, BTreeMap<Class, usize>>,
@@ -119,16 +143,22 @@ pub fn weigh(
 
 fn judge(item: &Item, done: Done, expectations: &Expectations, version: &str, strictness: Strictness) -> Verdict {
     let (id, family) = (item.id(), item.family);
-    let judged = |f: &Finding| Judged { expected: expectations.knows(id, family, version, f), finding: f.clone() };
+    let judged = |f: &Finding| {
+        let entry = expectations.entry_of(id, family, version, f);
+        Judged { expected: entry.is_some(), entry, finding: f.clone() }
+    };
     let mut findings: Vec<Judged> = done.outcome.findings.iter().map(judged).collect();
     let all_known = |of: &[usize]| of.iter().all(|&i| findings.get(i).is_some_and(|f| f.expected));
     let audible: Vec<Judged> = done.outcome.echoes.iter().filter(|e| !e.same && all_known(&e.of)).map(|e| judged(&e.finding)).collect();
     findings.extend(audible);
     findings.sort_by_key(|f| f.finding.event);
     let class = done.outcome.class;
-    let dead = matches!(class, Class::Crash | Class::Hang | Class::Flood) && !expectations.knows_class(id, family, version, class.name());
-    let fails = dead || findings.iter().any(|f| !f.expected && strictness.fails(f.finding.class));
-    Verdict { done, findings, fails }
+    let death = matches!(class, Class::Crash | Class::Hang | Class::Flood).then(|| {
+        let entry = expectations.entry_of_class(id, family, version, class.name());
+        Death { expected: entry.is_some(), entry }
+    });
+    let fails = death.is_some_and(|d| !d.expected) || findings.iter().any(|f| !f.expected && strictness.fails(f.finding.class));
+    Verdict { done, findings, death, fails }
 }
 
 /// The entries that speak of this vector and did not happen. Only a vector that was performed can tell.
@@ -152,6 +182,15 @@ fn add(summary: &mut Summary, item: &Item, verdict: &Verdict, strictness: Strict
     summary.unjudged += outcome.stats.unjudged;
     summary.expected += verdict.findings.iter().filter(|f| f.expected).count();
     summary.unexpected += verdict.findings.iter().filter(|f| !f.expected && strictness.fails(f.finding.class)).count();
+    if let Some(death) = verdict.death {
+        let count = if death.expected { &mut summary.expected } else { &mut summary.unexpected };
+        *count += 1;
+    }
+    let entries = verdict.findings.iter().filter_map(|f| f.entry).chain(verdict.death.and_then(|d| d.entry));
+    for entry in entries {
+        let happened = summary.known.entry(entry).or_insert_with(|| Happened { times: 0, item: verdict.done.item });
+        happened.times += 1;
+    }
     let section = section_of(item);
     *summary.sections.entry(section.clone()).or_default().entry(outcome.class).or_default() += 1;
     *summary.section_segments.entry(section).or_default() += outcome.stats.judged;
