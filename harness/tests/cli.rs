@@ -255,6 +255,37 @@ fn what_is_known_is_told_in_a_line_and_shown_on_demand() {
     assert!(text.contains("RFC9293:3.10.7.1/CLOSED/no-ack in CLOSED (known of this target)") && text.contains("◄◄ here"), "{text}");
 }
 
+/// What would have been allowed: never nothing, a state where the state is wrong, and numbers as the ladder has them.
+#[test]
+fn what_was_allowed_fits_what_was_seen() {
+    for (args, seen, allowed) in [
+        (
+            &["reset/closed-port-data"][..],
+            "the stack sent <SEQ=0><CTL=R>",
+            "<SEQ=0><ACK=IRS+10><CTL=RST,ACK> by RFC9293:3.10.7.1/CLOSED/no-ack",
+        ),
+        (&["teardown/close-syn-received"], "the state was FIN-WAIT-2", "the state FIN-WAIT-1"),
+        (&["handshake/syn-received-syn-in-window@syn"], "nothing was sent", "what RFC9293:3.10.7.4/SYN-RECEIVED/syn-passive asks for: "),
+        (
+            &["timewait/syn-timestamp-lower", "--target", "mutant:listen-syn-ack-off-by-one"],
+            "a segment arrived",
+            "what RFC6191:2-4 asks for: ",
+        ),
+    ] {
+        let mut all = args.to_vec();
+        all.extend(["--family", "4", "--format", "json"]);
+        let output = harness(&all);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let findings = document["results"][0]["findings"].as_array().expect("findings");
+        let is = |f: &&Value| {
+            let lines = f["allowed"].as_array().expect("lines");
+            f["seen"] == seen && lines.iter().any(|l| l.as_str().is_some_and(|l| l.starts_with(allowed)))
+        };
+        assert!(findings.iter().any(|f| is(&f)), "{args:?}: {findings:#?}");
+        assert!(findings.iter().all(|f| f["allowed"] != Value::Array(Vec::new())), "{args:?}: {findings:#?}");
+    }
+}
+
 #[test]
 fn lists_shows_and_explains() {
     let text = out(&check(&["list", "handshake"], 0, ""));

@@ -335,7 +335,13 @@ impl<'a> Session<'a> {
     pub(super) fn outcome(mut self, stop: Option<Stop>) -> Outcome {
         self.oracle.read(&self.trace);
         self.oracle.finish();
-        let (findings, echoes) = merged(&self.trace, self.oracle.findings(), std::mem::take(&mut self.own));
+        let (mut findings, echoes) = merged(&self.trace, self.oracle.findings(), std::mem::take(&mut self.own));
+        for finding in &mut findings {
+            if let Some(flow) = self.flows.iter().find(|f| Some(f.tuple) == finding.tuple) {
+                finding.seen = flow.view.relative(&finding.seen);
+                finding.allowed.iter_mut().for_each(|a| *a = flow.view.relative(a));
+            }
+        }
         let worst = findings.iter().map(|f| f.class).max_by_key(|c| severity(*c)).unwrap_or(Class::Conforms);
         let (ended, reason) = match stop {
             None => match self.oracle.inconclusive() {

@@ -45,6 +45,33 @@ impl View {
         self.base(num.base).moved(num.offset)
     }
 
+    /// A finding's text with numbers as the ladder has them: the oracle names the ISNs that it knows of, and of a connection that it takes for
+    /// gone, or for one that never was, it knows none.
+    #[must_use]
+    pub(super) fn relative(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('=') {
+            let base = match () {
+                () if before.ends_with("<SEQ") => self.iss.map(|iss| (iss, "ISS")),
+                () if before.ends_with("<ACK") => Some((self.irs, "IRS")),
+                () => None,
+            };
+            let digits = &behind[..behind.find(|c: char| !c.is_ascii_digit()).unwrap_or(behind.len())];
+            out.push_str(before);
+            out.push('=');
+            rest = behind;
+            let Some(((base, name), number)) = base.zip(digits.parse::<u32>().ok().filter(|n| *n != 0)) else { continue };
+            match Seq(number).offset_from(base) {
+                0 => out.push_str(name),
+                d if d.unsigned_abs() < NEAR => out.push_str(&format!("{name}{d:+}")),
+                _ => continue,
+            }
+            rest = &behind[digits.len()..];
+        }
+        out + rest
+    }
+
     fn base(&self, base: Base) -> Seq {
         let iss = self.iss.unwrap_or_default();
         match base {
@@ -150,6 +177,9 @@ pub fn peer_isn(seed: u64, flow: u8) -> Seq {
 /// Ranges beyond `peer_nxt` that are remembered.
 const MOST_RANGES: usize = 256;
 
+/// How far from an ISN a number is told by its distance.
+const NEAR: u32 = 1 << 24;
+
 #[cfg(test)]
 mod tests {
     use super::View;
@@ -183,5 +213,15 @@ mod tests {
         check(&view, Base::RcvRight, 1205);
         view.received(&Segment::control(Seq(51), Flags::RST));
         check(&view, Base::SndNxt, 51);
+    }
+
+    #[test]
+    fn numbers_in_texts_count_from_the_isns() {
+        let mut view = View::new(Seq(3_793_791_033));
+        assert_eq!(view.relative("<SEQ=0><ACK=3793791043><CTL=RST,ACK> by X"), "<SEQ=0><ACK=IRS+10><CTL=RST,ACK> by X");
+        assert_eq!(view.relative("<SEQ=1789947681><ACK=3793791033>, A=5 or <ACK=1>"), "<SEQ=1789947681><ACK=IRS>, A=5 or <ACK=1>");
+        view.received(&Segment::control(Seq(1_789_947_680), Flags::SYN));
+        assert_eq!(view.relative("the stack sent <SEQ=1789947681><ACK=IRS+1>"), "the stack sent <SEQ=ISS+1><ACK=IRS+1>");
+        assert_eq!(view.relative("what A asks for, by 0.5 s"), "what A asks for, by 0.5 s");
     }
 }

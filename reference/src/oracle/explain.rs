@@ -1,12 +1,12 @@
 //! Findings in words: what was seen, and what would have been allowed.
 
 use crate::api::{Call, CallResult};
-use crate::catalogue::Level;
+use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
 use crate::oracle::connection::{Context, Entry};
-use crate::oracle::hypothesis::{Blame, Hypothesis, ResetDue};
+use crate::oracle::hypothesis::{Blame, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
-use crate::relation::ResetForm;
+use crate::relation::{ResetForm, Signal};
 use crate::segment::{Segment, Tuple};
 use crate::seq::Seq;
 use crate::tcb::Conn;
@@ -22,13 +22,16 @@ pub(crate) fn finding(tuple: Tuple, blame: &Blame, before: &[Hypothesis], entry:
         (Level::May | Level::Should | Level::Explains, Level::Spec | Level::Must) => blame.level,
         (level, _) => level,
     };
-    let mut allowed: Vec<String> = before.iter().flat_map(|h| allowed(h, context.profile)).collect();
-    allowed.dedup();
     let mut unique: Vec<String> = Vec::new();
-    for a in allowed {
-        if !unique.contains(&a) {
-            unique.push(a);
+    for line in before.iter().flat_map(|h| allowed_at(event, h, context.profile)) {
+        // Where silence is the fault, what a silent explanation allowed is of no use.
+        let useless = blame.kind == "silence" && line.starts_with("silence");
+        if !useless && !unique.contains(&line) {
+            unique.push(line);
         }
+    }
+    if unique.is_empty() {
+        unique.push(asked(blame.rule));
     }
     Finding {
         rule: blame.rule,
@@ -88,6 +91,34 @@ fn name(seq: Seq, base: Option<Seq>, word: &str) -> String {
         Some(0) => word.to_owned(),
         Some(d) => format!("{word}{d:+}"),
         None => seq.to_string(),
+    }
+}
+
+/// What a rule asks for, in the catalogue's words.
+pub(crate) fn asked(rule: RuleId) -> String {
+    rule.entry().map_or_else(|| format!("what {rule} asks for"), |r| format!("what {rule} asks for: {}", r.paraphrase))
+}
+
+/// What one explanation would have allowed at this event: what the user is told where the user asked, else what is sent.
+fn allowed_at(event: &Event, h: &Hypothesis, profile: &Profile) -> Vec<String> {
+    match &event.what {
+        What::Call { call: Call::State { .. }, .. } => vec![format!("the state {}", h.conn.state(false))],
+        What::Call { call: Call::Recv { .. }, .. } => vec![readable(h)],
+        What::Call { .. } | What::Emit { .. } | What::Arrive { .. } | What::Quiet | What::Stall => allowed(h, profile),
+    }
+}
+
+/// What the user can read.
+fn readable(h: &Hypothesis) -> String {
+    let unread = h.user.readable.saturating_sub(h.user.read);
+    match h.user.ended {
+        Some(Ended::By(Signal::Reset)) => "the error reset".to_owned(),
+        Some(Ended::By(Signal::Refused)) => "the error refused".to_owned(),
+        Some(Ended::TimedOut) => "the error timed-out".to_owned(),
+        _ if unread > 0 => format!("at most {unread} octets"),
+        _ if h.user.eof => "the end of the stream".to_owned(),
+        Some(Ended::By(Signal::Closing) | Ended::Normally | Ended::Aborted) => "the end of the stream, or an error".to_owned(),
+        None => "nothing yet: the error would-block".to_owned(),
     }
 }
 

@@ -52,7 +52,7 @@ impl Connection {
             at: context.trace.events[event].at,
             kind: "departs",
             seen: explain::seen(&context.trace.events[event], Some(h)),
-            allowed: Vec::new(),
+            allowed: vec![explain::asked(rule)],
         }
     }
 
