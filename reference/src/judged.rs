@@ -3,13 +3,14 @@
 use crate::catalogue::RuleId;
 use crate::rules::{
     ACK_5961_RANGE, ACK_FUTURE, ACK_NOT_FIN, ACK_OOO_AT_ONCE, ACK_RANGE_CHECKED, ALL_BEFORE_ACK, CLOSE_SYN_RECEIVED, CLOSED_ACK,
-    CLOSED_NO_ACK, CLOSED_RST, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family, HALF_DUPLEX_RST,
-    LISTEN_ACK, LISTEN_OTHER, LISTEN_RST, ONE_ACK_EACH, PAWS, PERMISSIONS, QUEUE_OOO, RST_EXACT, RST_IN_WINDOW, SEQ_UNACCEPTABLE,
-    SEQ_UNACCEPTABLE_RST, SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS,
-    SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST,
-    SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP,
-    TIME_WAIT_FIRST_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, WINDOW_BEYOND,
-    ZERO_WINDOW_EXCEPTIONS,
+    CLOSED_NO_ACK, CLOSED_RST, CONGESTION_CONTROL, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family,
+    HALF_DUPLEX_RST, INITIAL_WINDOW, KARN, LIMITED_TRANSMIT, LISTEN_ACK, LISTEN_OTHER, LISTEN_RST, LOSS_WINDOW, NOT_HELD, ONE_ACK_EACH,
+    PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO, RESENT_WITHIN_SHRUNK, RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF,
+    SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE,
+    SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE,
+    SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY,
+    TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED,
+    TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT, WINDOW_BEYOND, WINDOW_SHRUNK, ZERO_WINDOW_EXCEPTIONS,
 };
 use crate::state::State;
 
@@ -132,6 +133,20 @@ restated! {
     "RFC7323:5-1" = [] [PAWS];
     // The order of timestamps modulo 2^32; vectors whose timestamps wrap go with it.
     "RFC7323:5-10" = [] [PAWS, ECHO];
+    // The sender: windows, congestion control, timers, probes.
+    "RFC9293:MUST-1" = [] [NOT_HELD];
+    "RFC9293:MUST-19" = [] [CONGESTION_CONTROL, INITIAL_WINDOW, LOSS_WINDOW, RTO_BACKOFF];
+    "RFC9293:MUST-21" = [] [USER_TIMEOUT];
+    "RFC9293:MUST-34" = [] [NOT_HELD, WINDOW_SHRUNK, RETRANSMISSION_TIMEOUT, RESENT_WITHIN_SHRUNK];
+    "RFC9293:3.10.7.3/SYN-SENT/snd-wnd-init" = [] [WINDOW_BEYOND, NOT_HELD];
+    "RFC9293:3.8.6.1/zwp-ack" = [SEQ_UNACCEPTABLE] [];
+    "RFC9293:3.8.4/keepalive-response" = [SEQ_UNACCEPTABLE] [];
+    "RFC7323:2-11" = [] [WINDOW_BEYOND, WINDOW_SHRUNK];
+    "RFC6298:3-1" = [] [KARN];
+    "RFC5681:3-3" = [] [INITIAL_WINDOW];
+    "RFC6429:4-1" = [] [PROBED_FOR_EVER];
+    "RFC1122:4.2.2.17-1" = [] [PROBED_FOR_EVER];
+    "RFC3042:2-1" = [] [LIMITED_TRANSMIT];
     "RFC1122:4.2.2.13-1" = [] [HALF_DUPLEX_RST];
     "RFC1122:4.2.2.20-1" = [] [SYN_RECEIVED_SYN_PASSIVE, WINDOW_BEYOND];
     "RFC1122:4.2.2.21-1" = [TEXT_OOO] [];
@@ -141,6 +156,10 @@ restated! {
 
 /// Rules that vectors assert.
 const ASSERTED: &[(&str, &[&str])] = &[
+    ("RFC9293:MUST-20", &["retransmission/no-answer-for-an-hour"]),
+    ("RFC9293:MUST-22", &["handshake/never-answered"]),
+    ("RFC6298:2-3", &["retransmission/second-round-trip"]),
+    ("RFC6298:3-2", &["retransmission/round-trips-grow"]),
     ("RFC7323:3-3", &["timestamps/syn-with-tsecr"]),
     ("RFC7323:3-8", &["timestamps/not-negotiated"]),
     ("RFC7323:4-2", &["timestamps/old-tsecr-is-no-sample"]),
@@ -160,6 +179,26 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
         Ground::BindsNothing,
         "it lets either side use timestamps after crossing SYNs of which one has none; the oracle asks for nothing then",
     ),
+    ("RFC9293:REC-1", Ground::Unseen, "the width of a stack's variables; what goes wrong with large windows is found under RFC5681:2-1"),
+    ("RFC9293:MUST-28", Ground::NoTarget, "the call that switches keep-alives on names their interval, so no default can be asked for"),
+    ("RFC9293:SHLD-9", Ground::NoTarget, "no call of a target reports trouble before the connection is closed"),
+    ("RFC9293:SHLD-10", Ground::NoTarget, "R1 is advice from TCP to the IP layer about its gateway, and the link to a target has none"),
+    ("RFC9293:MAY-4", Ground::BindsNothing, "the identification of IPv4 is the IP layer's; nothing compares it"),
+    ("RFC9293:MAY-5", Ground::BindsNothing, "a target without keep-alives says that it has no such call"),
+    ("RFC9293:MAY-6", Ground::BindsNothing, "the octet of a keep-alive is not looked at; SHLD-12 wants none"),
+    ("RFC9293:MAY-7", Ground::BindsNothing, "what is sent again may lie beyond a shrunken edge; only new text is held to it"),
+    ("RFC9293:MAY-8", Ground::BindsNothing, "nothing ever asks a receiver to open its window"),
+    ("RFC9293:MAY-18", Ground::BindsNothing, "congestion control is judged by bounds that every standard one keeps"),
+    ("RFC9293:3.3.1/errata-8126", Ground::BindsNothing, "it corrects the caption of figure 3"),
+    ("RFC7323:2-12", Ground::BindsNothing, "what is sent again is held to no window, so rounding cannot matter"),
+    ("RFC6298:2-5", Ground::BindsNothing, "doubling is asked for up to 55 s only"),
+    ("RFC6429:4-2", Ground::BindsNothing, "ABORT at a closed window is judged as any ABORT"),
+    (
+        "RFC6582:3-1",
+        Ground::OtherWay,
+        "RFC 5681 lets a stack wait for the time-out after a partial acknowledgment; NewReno's repetitions are permitted",
+    ),
+    ("RFC5482:3-1", Ground::BindsNothing, "the option may be taken up or passed over; no target takes it up"),
     ("RFC9293:3.10.7.1/CLOSED/data", Ground::Unseen, "what becomes of discarded text does not show outside the stack"),
     ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", Ground::NoTarget, "the calls of a target always name the remote end"),
     ("RFC9293:3.10.1/OPEN/LISTEN-active", Ground::NoTarget, "no call of a target turns a listener into an active OPEN"),

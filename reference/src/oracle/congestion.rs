@@ -17,6 +17,8 @@ use crate::seq::Seq;
 pub(crate) struct Flight {
     /// Octets that may be in flight; nothing was established yet where it is 0.
     limit: u32,
+    /// The same where an acknowledgment of less than a segment lets no more grow than it acknowledges, as a SHOULD.
+    counted: u32,
     /// What set the bound.
     phase: Phase,
     /// After a time-out: SND.NXT when it expired, and the octets in flight that were sent since. Until that is acknowledged the bound is of these.
@@ -67,13 +69,14 @@ impl Phase {
 impl Flight {
     /// Nothing is held against what is in flight any more.
     pub(crate) fn unbounded(&mut self) {
-        (self.limit, self.recovery) = (u32::MAX, None);
+        (self.limit, self.counted, self.recovery) = (u32::MAX, u32::MAX, None);
     }
 
     /// "ssthresh = max (FlightSize / 2, 2*SMSS)", "cwnd MUST be set to ssthresh plus 3*SMSS" (RFC 5681 section 3.2). What is in flight is at most the
     /// bound; RFC 9438 leaves 0.7 of it.
     fn halve(&mut self, mss: u32) {
         let left = (self.limit / 10 * 7).max(2 * mss) + mss;
+        self.counted = u32::MAX;
         self.after = Some(left);
         self.limit = left + 3 * mss;
         self.phase = Phase::Halved;
@@ -96,6 +99,7 @@ impl Hypothesis {
         if clocks.flight.recovery.is_none() {
             // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
             clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
+            clocks.flight.counted = clocks.flight.counted.saturating_add(mss);
         }
         let recovers = clocks.resend_below.is_some()
             || clocks.flight.recovery.is_some()
@@ -130,6 +134,7 @@ impl Hypothesis {
             let initial = (at.profile.initial_window * mss).min(14_600.max(2 * mss));
             *flight = Flight {
                 limit: if lost { mss } else { initial },
+                counted: if lost { mss } else { initial },
                 phase: if lost { Phase::LostSyn } else { Phase::Initial },
                 ..Flight::default()
             };
@@ -140,8 +145,10 @@ impl Hypothesis {
         if let Some(left) = flight.after.take() {
             flight.limit = left;
         }
-        let grows = flight.phase == Phase::Halved;
-        flight.limit = flight.limit.saturating_add(if grows { mss } else { octets.max(mss) });
+        let most = if flight.phase == Phase::Halved { mss } else { octets.max(mss) };
+        flight.limit = flight.limit.saturating_add(most);
+        // "cwnd += min (N, SMSS)" is RECOMMENDED against receivers that divide their acknowledgments.
+        flight.counted = flight.counted.saturating_add(most.min(octets)).min(flight.limit);
         flight.restart = None;
         flight.short_until = flight.short_until.filter(|end| tcb.snd_una.lt(*end));
         if let Some((_, spent)) = &mut flight.recovery {
@@ -162,7 +169,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         let mss = u32::from(tcb.snd_mss.max(sent.profile.least_mss));
         let recovery = Some((tcb.snd_nxt, sent.segment.len()));
-        self.clocks.flight = Flight { limit: mss, phase: Phase::Loss, recovery, ..self.clocks.flight };
+        self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, ..self.clocks.flight };
     }
 
     /// Whether the octets of this segment fit the congestion window, whatever a conforming stack makes of it.
@@ -201,6 +208,12 @@ impl Hypothesis {
         if seg.end().gt(nxt) && in_flight > flight.limit {
             return misfit(flight.phase);
         }
+        let divided = seg.end().gt(nxt) && flight.phase == Phase::Growing && in_flight > flight.counted.max(mss);
+        if divided {
+            flight.counted = flight.limit;
+            self.depart(rules::ACK_DIVISION, sent.event);
+        }
+        let flight = &mut self.clocks.flight;
         if seg.end().gt(nxt) && flight.restart.is_some_and(|most| in_flight > most) {
             flight.restart = None;
             self.depart(rules::RESTART_WINDOW, sent.event);

@@ -275,7 +275,12 @@ impl Endpoint {
             self.timers.cwnd = self.timers.ssthresh;
         } else if self.timers.cwnd < self.timers.ssthresh {
             let many = self.mutated(Fault::NoCongestionWindow, rules::CONGESTION_CONTROL);
-            self.timers.cwnd += if many { 20 * mss } else { mss.min(tcb.snd_una.since(old_una)) };
+            let divided = self.mutated(Fault::NoCongestionWindow, rules::ACK_DIVISION);
+            self.timers.cwnd += match (many, divided) {
+                (true, _) => 20 * mss,
+                (_, true) => mss,
+                _ => mss.min(tcb.snd_una.since(old_una)),
+            };
         } else {
             self.timers.cwnd += (mss * mss / self.timers.cwnd).max(1);
         }

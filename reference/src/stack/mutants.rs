@@ -262,6 +262,7 @@ mutants! {
     "initial-window-too-large": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW], breaks [rules::INITIAL_WINDOW];
     "initial-window-after-lost-syns": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW_LOST_SYN], breaks [rules::INITIAL_WINDOW_LOST_SYN];
     "congestion-window-grows-too-fast": Fault::NoCongestionWindow, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
+    "divided-acks-inflate-the-window": Fault::NoCongestionWindow, at [rules::ACK_DIVISION], breaks [rules::ACK_DIVISION];
     "flight-resent-at-once": Fault::NoCongestionWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
     "no-reduction-at-third-duplicate": Fault::NoCongestionWindow, at [rules::FAST_RECOVERY], breaks [rules::FAST_RECOVERY];
     "no-fast-retransmit": Fault::Departs, at [rules::FAST_RETRANSMIT], breaks [rules::FAST_RETRANSMIT];
