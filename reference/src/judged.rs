@@ -3,14 +3,15 @@
 use crate::catalogue::RuleId;
 use crate::rules::{
     ACK_5961_RANGE, ACK_FUTURE, ACK_NOT_FIN, ACK_OOO_AT_ONCE, ACK_RANGE_CHECKED, ALL_BEFORE_ACK, CLOSE_SYN_RECEIVED, CLOSED_ACK,
-    CLOSED_NO_ACK, CLOSED_RST, CONGESTION_CONTROL, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS, Family,
-    HALF_DUPLEX_RST, INITIAL_WINDOW, KARN, LIMITED_TRANSMIT, LISTEN_ACK, LISTEN_OTHER, LISTEN_RST, LOSS_WINDOW, NOT_HELD, ONE_ACK_EACH,
-    PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO, RESENT_WITHIN_SHRUNK, RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF,
-    SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE,
-    SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE,
-    SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY,
-    TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED,
-    TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT, WINDOW_BEYOND, WINDOW_SHRUNK, ZERO_WINDOW_EXCEPTIONS,
+    CLOSED_NO_ACK, CLOSED_RST, CONGESTION_CONTROL, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS,
+    FULL_SEGMENTS, Family, HALF_DUPLEX_RST, INITIAL_WINDOW, ISN_CLOCK, ISN_PREDICTABLE, KARN, LIMITED_TRANSMIT, LISTEN_ACK, LISTEN_OTHER,
+    LISTEN_RST, LOSS_WINDOW, NOT_HELD, ONE_ACK_EACH, PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO, RESENT_WITHIN_SHRUNK,
+    RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES, SYN,
+    SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE,
+    SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK,
+    SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP,
+    TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT, WINDOW_BEYOND, WINDOW_SHRUNK,
+    ZERO_WINDOW_EXCEPTIONS,
 };
 use crate::state::State;
 
@@ -147,6 +148,10 @@ restated! {
     "RFC6429:4-1" = [] [PROBED_FOR_EVER];
     "RFC1122:4.2.2.17-1" = [] [PROBED_FOR_EVER];
     "RFC3042:2-1" = [] [LIMITED_TRANSMIT];
+    "RFC9293:SHLD-1" = [] [ISN_CLOCK, ISN_PREDICTABLE];
+    "RFC6528:3-1" = [] [ISN_CLOCK, ISN_PREDICTABLE];
+    "RFC6528:3-2" = [] [ISN_PREDICTABLE];
+    "RFC9293:SHLD-27" = [] [FULL_SEGMENTS];
     "RFC1122:4.2.2.13-1" = [] [HALF_DUPLEX_RST];
     "RFC1122:4.2.2.20-1" = [] [SYN_RECEIVED_SYN_PASSIVE, WINDOW_BEYOND];
     "RFC1122:4.2.2.21-1" = [TEXT_OOO] [];
@@ -156,6 +161,8 @@ restated! {
 
 /// Rules that vectors assert.
 const ASSERTED: &[(&str, &[&str])] = &[
+    ("RFC9293:MUST-30", &["urgent/sent"]),
+    ("RFC9293:3.1/urgent-pointer-ignored", &["urgent/pointer-without-flag"]),
     ("RFC9293:MUST-20", &["retransmission/no-answer-for-an-hour"]),
     ("RFC9293:MUST-22", &["handshake/never-answered"]),
     ("RFC6298:2-3", &["retransmission/second-round-trip"]),
@@ -199,6 +206,73 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
         "RFC 5681 lets a stack wait for the time-out after a partial acknowledgment; NewReno's repetitions are permitted",
     ),
     ("RFC5482:3-1", Ground::BindsNothing, "the option may be taken up or passed over; no target takes it up"),
+    ("RFC9293:MUST-32", Ground::NoTarget, "no call of a target tells the user of urgent text"),
+    ("RFC9293:MUST-33", Ground::NoTarget, "no call of a target asks how much urgent text remains"),
+    (
+        "RFC9293:3.10.7.4/ESTABLISHED/urg",
+        Ground::Unseen,
+        "the signal to the user does not show; that URG draws nothing and its text is taken is judged as for any segment",
+    ),
+    (
+        "RFC9293:3.10.7.4/FIN-WAIT-1/urg",
+        Ground::Unseen,
+        "the signal to the user does not show; that URG draws nothing and its text is taken is judged as for any segment",
+    ),
+    (
+        "RFC9293:3.10.7.4/FIN-WAIT-2/urg",
+        Ground::Unseen,
+        "the signal to the user does not show; that URG draws nothing and its text is taken is judged as for any segment",
+    ),
+    ("RFC9293:SHLD-13", Ground::BindsOthers, "it is said to applications"),
+    ("RFC9293:SHLD-23", Ground::BindsOthers, "it is said to applications"),
+    ("RFC1122:4.2.2.4-1", Ground::BindsNothing, "RFC 1122's pointer is superseded; a stack that sends it breaks MUST-62"),
+    (
+        "RFC9293:3.4.3/quiet-time",
+        Ground::NoTarget,
+        "no target loses its sequence numbers in a run, and the section lets implementers leave the quiet time out",
+    ),
+    (
+        "RFC6528:3-3",
+        Ground::BindsNothing,
+        "a secret that changes breaks the order of a connection's numbers once; MUST-8 counts two misses in a row",
+    ),
+    ("RFC9293:MUST-44", Ground::NoTarget, "each target has one address of a family"),
+    ("RFC9293:MUST-46", Ground::NoTarget, "the calls of a target name the peer's port alone, so none can name a multicast address"),
+    ("RFC9293:MUST-47", Ground::NoTarget, "no call of a target reports a soft error"),
+    ("RFC9293:SHLD-20", Ground::NoTarget, "no call of a target reports a soft error, so there is nothing to switch off"),
+    ("RFC9293:SHLD-25", Ground::NoTarget, "no call of a target reports a soft error"),
+    ("RFC9293:MUST-51", Ground::NoTarget, "no call of a target gives a source route"),
+    (
+        "RFC9293:MUST-52",
+        Ground::NoTarget,
+        "source routes: smoltcp and the reference have no IP options, and Linux drops them as it is set up",
+    ),
+    (
+        "RFC9293:MUST-53",
+        Ground::NoTarget,
+        "source routes: smoltcp and the reference have no IP options, and Linux drops them as it is set up",
+    ),
+    (
+        "RFC9293:SHLD-24",
+        Ground::NoTarget,
+        "source routes: smoltcp and the reference have no IP options, and Linux drops them as it is set up",
+    ),
+    ("RFC9293:MAY-9", Ground::BindsNothing, "no call passes the received field up, and none is asked for"),
+    ("RFC9293:MAY-10", Ground::BindsNothing, "IP options of a target are not asked for"),
+    ("RFC9293:MAY-11", Ground::BindsNothing, "IP options of a target are not asked for"),
+    ("RFC9293:MAY-14", Ground::BindsNothing, "no target has a FLUSH, and none is asked for"),
+    ("RFC9293:MAY-15", Ground::BindsNothing, "SEND has no PUSH flag here, so MUST-60 and MUST-61 bind every target"),
+    ("RFC9293:MAY-16", Ground::BindsNothing, "text may wait up to a second, and as long as other text is in flight"),
+    ("RFC9293:MAY-17", Ground::BindsNothing, "RECEIVE has no PUSH flag here, and any length of text fits"),
+    ("RFC1122:4.2.2.2-1", Ground::BindsNothing, "RECEIVE has no PUSH flag here, and PSH on what arrives changes nothing"),
+    ("RFC9293:B/errata-8171", Ground::BindsNothing, "it corrects a column of a table"),
+    (
+        "RFC9293:3.10.7/processing-order",
+        Ground::BindsNothing,
+        "what is seen from outside is compared with every permitted outcome, never with an order",
+    ),
+    ("RFC5961:7-2", Ground::BindsOthers, "it is said of the administrator's settings"),
+    ("RFC5961:7-3", Ground::BindsNothing, "a held erratum; its advice, a counter for each connection, is what a profile's throttle is"),
     ("RFC9293:3.10.7.1/CLOSED/data", Ground::Unseen, "what becomes of discarded text does not show outside the stack"),
     ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", Ground::NoTarget, "the calls of a target always name the remote end"),
     ("RFC9293:3.10.1/OPEN/LISTEN-active", Ground::NoTarget, "no call of a target turns a listener into an active OPEN"),

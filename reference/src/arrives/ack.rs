@@ -4,7 +4,7 @@ use crate::arrives::text;
 use crate::catalogue::Level;
 use crate::relation::{Answer, Env, Habit, Outcome, Owed, ResetForm, TimeWaitTimer};
 use crate::rules;
-use crate::segment::Segment;
+use crate::segment::{Flags, Segment};
 use crate::state::State;
 use crate::tcb::{Conn, Tcb};
 
@@ -89,13 +89,20 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         let rule = match (segment.is_fin(), segment.payload.is_empty()) {
             (true, _) => rules::FIN.at(State::TimeWait),
             (false, false) => rules::TEXT.at(State::TimeWait),
+            (false, true) if segment.flags.has(Flags::URG) => rules::URG.at(State::TimeWait),
             (false, true) => rules::TIME_WAIT_ACK,
         };
         out.push(Outcome::new(rule, Conn::Open(tcb.clone()), Answer::MayAck).timing(TimeWaitTimer::MayRestart));
         return;
     }
     let Some(next) = honour(tcb, segment) else {
-        let rule = if offers_stale_window(tcb, segment) { rules::WINDOW_STALE } else { rules::ACK_DUPLICATE };
+        let rule = if offers_stale_window(tcb, segment) {
+            rules::WINDOW_STALE
+        } else if ignores_urgent(tcb, segment) {
+            rules::URG.at(tcb.state)
+        } else {
+            rules::ACK_DUPLICATE
+        };
         text::process(tcb, segment, env, rule, out);
         return;
     };
@@ -103,6 +110,7 @@ fn per_state(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         (State::FinWait1, State::FinWait2) | (State::Closing, State::TimeWait) | (State::LastAck, State::Closed) => {
             rules::ACK_OF_FIN.at(tcb.state)
         }
+        _ if next.snd_una == tcb.snd_una && ignores_urgent(tcb, segment) => rules::URG.at(tcb.state),
         (State::FinWait1 | State::Closing | State::LastAck, _) => rules::ACK_NOT_FIN.at(tcb.state),
         (State::Established, _) if offers_stale_window(tcb, segment) => rules::WINDOW_STALE,
         (State::FinWait2, _) => rules::FIN_WAIT_2_ACK,
@@ -130,6 +138,12 @@ fn updates_window(tcb: &Tcb, segment: &Segment) -> bool {
 fn offers_stale_window(tcb: &Tcb, segment: &Segment) -> bool {
     let offered = u32::from(segment.window) << tcb.snd_scale;
     !updates_window(tcb, segment) && offered != tcb.snd_wnd && tcb.state == State::Established
+}
+
+/// Whether it is the URG bit that this segment is about: behind the peer's FIN, "Ignore the URG" (sixth step).
+fn ignores_urgent(tcb: &Tcb, segment: &Segment) -> bool {
+    let behind_fin = matches!(tcb.state, State::CloseWait | State::Closing | State::LastAck);
+    behind_fin && segment.flags.has(Flags::URG) && segment.is_empty()
 }
 
 /// The effects of an acknowledgment on a synchronized connection: SND.UNA, the window, and the state where it acknowledges the FIN.

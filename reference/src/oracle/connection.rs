@@ -400,7 +400,7 @@ impl Connection {
             (Kind::Status(reported), _) => {
                 h.each_age(at, |h| out.extend(h.fits_status(reported).then(|| h.clone())));
                 if out.len() == from && broken {
-                    out.push(h.broken_status(reported, at.event));
+                    h.broken_status(reported, at.event, out);
                 }
             }
             (Kind::Close { orphan }, _) => {

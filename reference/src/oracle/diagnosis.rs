@@ -229,12 +229,12 @@ impl Hypothesis {
     fn own_accord_is(&self, due: Due) -> bool {
         let by_timer =
             [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::PROBE_SHRUNK, rules::RESENT_WITHIN_SHRUNK, rules::KEEPALIVE_INTERVAL];
-        let waiting = [rules::NOT_HELD, rules::NAGLE_OFF];
+        let waiting = [rules::NOT_HELD, rules::SEND_EARLY, rules::NAGLE_OFF];
         by_timer.contains(&due.rule) || waiting.contains(&due.rule) || self.user.closed == Some(due.rule)
     }
 
     /// STATUS said what it cannot say.
-    pub(crate) fn broken_status(&self, reported: State, event: usize) -> Hypothesis {
+    pub(crate) fn broken_status(&self, reported: State, event: usize, out: &mut Vec<Hypothesis>) {
         let mut h = self.clone();
         if let (Some(tcb), false) = (h.conn.tcb_mut(), matches!(reported, State::Closed | State::Listen | State::SynSent)) {
             tcb.state = reported;
@@ -242,8 +242,11 @@ impl Hypothesis {
             h = h.gone(Ended::Normally);
         }
         let Last { rule, event: cause, state, .. } = self.last;
-        h.blame = Some(Blame { rule, level: Level::Spec, state, event, cause: Some(cause), kind: "status", surprise: REPORT });
-        h
+        let blame = Blame { rule, level: Level::Spec, state, event, cause: Some(cause), kind: "status", surprise: REPORT };
+        h.blame = Some(blame);
+        // Or the state is what it should be, and STATUS alone is wrong: what follows decides.
+        let told_wrong = Blame { rule: rules::STATUS, cause: None, surprise: REPORT + 1, ..blame };
+        out.extend([h, Hypothesis { blame: Some(told_wrong), ..self.clone() }]);
     }
 
     /// RECEIVE returned what it cannot return.

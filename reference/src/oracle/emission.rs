@@ -93,11 +93,9 @@ impl Hypothesis {
         self.emit_in_use(sent)
     }
 
-    /// URG only where the user wrote urgent octets (RFC 9293 section 3.10.2), ECE and CWR only where ECN was asked for (RFC 3168 section 6.1.1).
+    /// ECE and CWR only where ECN was asked for (RFC 3168 section 6.1.1).
     fn flags_in_use(&mut self, segment: &Segment) -> Result<(), Misfit> {
-        if segment.flags.has(Flags::URG) && !self.user.urgent {
-            return Err(Misfit::new(rules::SEND, "urg", BREAKS));
-        }
+        self.urgent_pointer(segment)?;
         let asks = Flags::ECE | Flags::CWR;
         if segment.is_syn() && !segment.is_ack() && segment.flags.has(asks) {
             self.user.ecn = true;
@@ -335,7 +333,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb().cloned() else { return Err(self.nearest_to(seg)) };
         let close_rule = self.user.closed.unwrap_or(rules::close(tcb.state));
         if tcb.state == State::SynReceived && !(tcb.closing && seg.is_fin()) {
-            return Err(Misfit::new(rules::SEND, "before-established", BREAKS));
+            return Err(Misfit::new(rules::SEND_EARLY, "before-established", BREAKS));
         }
         if tcb.snd_wnd == 0 && seg.payload.len() == 1 {
             if seg.seq.ge(tcb.snd_una) {
@@ -384,6 +382,7 @@ impl Hypothesis {
             return Ok(licence);
         }
         self.segmented_well(sent)?;
+        self.pushes(seg)?;
         self.moved_on(sent);
         let rule = if seg.is_fin() { close_rule } else { rules::SEND };
         Ok(Licence { rule, demanded: true })

@@ -9,11 +9,13 @@ use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::oracle::hypothesis::Hypothesis;
+use crate::oracle::isn::Isns;
 use crate::profile::Profile;
 use crate::relation::not_unicast;
 use crate::rules;
 use crate::segment::{Segment, Tuple};
 use crate::state::State;
+use crate::tcb::Conn;
 use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
 
 /// Judges a trace against RFC 9293. Feed it the same growing trace again and again: [`Oracle::read`] judges what is new.
@@ -33,6 +35,7 @@ pub struct Oracle {
     settled: usize,
     stats: Stats,
     now: Micros,
+    isns: Isns,
 }
 
 /// What a socket stands for.
@@ -85,6 +88,7 @@ impl Oracle {
             settled: 0,
             stats: Stats::default(),
             now: 0,
+            isns: Isns::default(),
         }
     }
 
@@ -211,6 +215,14 @@ impl Oracle {
         self.adopt_connect(tuple, segment, trace);
         self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
         self.judge(tuple, index, Kind::Emit, usize::MAX, trace);
+        if segment.is_syn() {
+            // MAY-2 sets the number where a SYN reopens TIME-WAIT.
+            let reopened = self.connections.get(&tuple).is_some_and(|c| c.hypotheses.iter().any(|h| h.user.least_iss.is_some()));
+            let event = &trace.events[index];
+            if let Some((rule, kind)) = self.isns.take(tuple, segment.seq, (event.from, event.at), reopened) {
+                self.find(rule, kind, tuple, index, trace, "a number from a clock and a secret function of the connection's ends");
+            }
+        }
     }
 
     /// A SYN that an active OPEN owes shows the 4-tuple.
@@ -271,6 +283,7 @@ impl Oracle {
             }
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
             (Call::Send { socket, data, urgent }, CallResult::Count(n)) => {
+                self.refuses(index, *socket, *n, trace);
                 if let Some((tuple, stream)) = self.connection_of(*socket) {
                     let taken = &data[..(*n as usize).min(data.len())];
                     if let Some(c) = self.connections.get_mut(&tuple) {
@@ -291,6 +304,41 @@ impl Oracle {
                 _,
             ) => self.socket_call(index, *socket, call, result, trace),
             _ => {}
+        }
+    }
+
+    /// SEND took octets where an error is asked for (RFC 9293 section 3.10.2).
+    fn refuses(&mut self, index: usize, socket: SocketId, taken: u32, trace: &Trace) {
+        let (tuple, rule, allowed) = match self.sockets.get(&socket) {
+            Some(Socket::Listener { .. }) => (None, rules::SEND_LISTEN, "\"error: remote socket unspecified\""),
+            Some(Socket::Connection(tuple, stream)) => {
+                let Some(c) = self.connections.get(tuple).filter(|c| c.unjudged.is_none()) else { return };
+                let closed = |h: &Hypothesis| h.user.stream == *stream && h.user.closed.is_some();
+                let gone = |h: &Hypothesis| h.user.stream == *stream && h.conn == Conn::Absent && h.user.ended.is_some();
+                if c.hypotheses.iter().all(closed) {
+                    (Some(*tuple), rules::SEND_CLOSING, "\"error: connection closing\"")
+                } else if c.hypotheses.iter().all(gone) {
+                    (Some(*tuple), rules::SEND_CLOSED, "\"error: connection does not exist\"")
+                } else {
+                    return;
+                }
+            }
+            Some(Socket::Unknown) | None => return,
+        };
+        if taken > 0 {
+            let state = tuple.and_then(|t| self.states(&t).first().copied()).unwrap_or(State::Listen);
+            self.findings.push(Finding {
+                rule,
+                class: Class::Violates,
+                state,
+                tuple,
+                event: index,
+                cause: None,
+                at: trace.events[index].at,
+                kind: "send",
+                seen: crate::oracle::explain::seen(&trace.events[index], None),
+                allowed: vec![allowed.to_owned()],
+            });
         }
     }
 

@@ -195,8 +195,10 @@ pub(crate) struct User {
     pub(crate) established: bool,
     /// How it ended.
     pub(crate) ended: Option<Ended>,
-    /// Urgent octets were written.
-    pub(crate) urgent: bool,
+    /// Urgent octets were written: where the last two such writes ended, in octets written.
+    pub(crate) urgent: Option<(u32, u32)>,
+    /// Octets written before the connection was established.
+    pub(crate) written_early: u32,
     /// The stack's SYN offered timestamps.
     pub(crate) offers_timestamps: bool,
     /// The last acknowledgment number that the stack sent (RFC 7323 Last.ACK.sent).
@@ -349,7 +351,12 @@ impl Hypothesis {
                 return Some(due(rules::PROBE, Level::Must, self.clocks.progress_since + self.rto_upper(profile)));
             }
             if tcb.snd_wnd >= queued.min(u32::from(tcb.snd_mss)) {
-                return Some(due(rules::NOT_HELD, Level::Must, self.clocks.progress_since + SECOND));
+                let early = tcb.snd_nxt.lt(tcb.iss + 1 + self.user.written_early);
+                return Some(due(
+                    if early { rules::SEND_EARLY } else { rules::NOT_HELD },
+                    Level::Must,
+                    self.clocks.progress_since + SECOND,
+                ));
             }
             return None;
         }

@@ -13,11 +13,13 @@ mod explain;
 mod giving_up;
 mod host;
 mod hypothesis;
+mod isn;
 mod persist;
 mod rto;
 mod stream;
 mod suspects;
 mod timestamps;
+mod urgent;
 mod user;
 
 pub use emission::Licence;

@@ -23,9 +23,14 @@ impl Hypothesis {
 
     /// SEND took octets.
     pub(crate) fn wrote(&mut self, octets: u32, urgent: bool, at: &At<'_>) {
-        self.user.urgent |= urgent;
         let nothing_waiting = self.conn.tcb().is_none_or(|t| self.stream_end().le(t.snd_nxt));
         self.user.written += octets;
+        if urgent {
+            self.user.urgent = Some((self.user.urgent.map_or(self.user.written, |(_, last)| last), self.user.written));
+        }
+        if !self.user.established && self.conn.tcb().is_none_or(|t| t.state == State::SynReceived) {
+            self.user.written_early = self.user.written;
+        }
         if nothing_waiting {
             self.clocks.progress_since = at.now;
         }
@@ -254,6 +259,12 @@ impl Hypothesis {
     /// The rule that a RECEIVE result breaks.
     pub(crate) fn recv_rule(&self, result: &CallResult) -> RuleId {
         match (result, self.user.ended) {
+            (CallResult::Data(_) | CallResult::Eof, None) if !self.user.established => rules::RECEIVE_EARLY,
+            (CallResult::Error(CallError::WouldBlock), None)
+                if self.conn.tcb().is_some_and(|t| matches!(t.state, State::Closing | State::LastAck | State::TimeWait)) =>
+            {
+                rules::RECEIVE_LATE
+            }
             (CallResult::Eof | CallResult::Error(CallError::Reset), _) => rules::NORMAL_OR_ABORTED,
             (_, Some(Ended::By(_))) => self.last.rule,
             _ if self.user.eof && self.user.read == self.user.readable => rules::RECEIVE_CLOSE_WAIT,

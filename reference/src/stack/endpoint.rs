@@ -36,6 +36,8 @@ pub struct Endpoint {
     ended: Option<CallError>,
     pub(crate) timers: Timers,
     pub(crate) nodelay: bool,
+    /// The number of the octet behind the urgent text.
+    pub(crate) urgent_end: Option<Seq>,
     /// The interval of keep-alives, where they are on.
     pub(crate) keepalive: Option<Micros>,
     pub(crate) user_timeout: Option<Micros>,
@@ -96,6 +98,7 @@ impl Endpoint {
             ended: None,
             timers: Timers { rto: SECOND, ssthresh: u32::MAX, ..Timers::default() },
             nodelay: false,
+            urgent_end: None,
             keepalive: None,
             user_timeout: None,
             seen: None,
@@ -403,9 +406,10 @@ impl Endpoint {
     }
 
     /// SEND (RFC 9293 section 3.10.2).
-    pub(crate) fn send(&mut self, data: &[u8], now: Micros, policy: &Policy) -> CallResult {
+    pub(crate) fn send(&mut self, data: &[u8], urgent: bool, now: Micros, policy: &Policy) -> CallResult {
+        let all = CallResult::Count(u32::try_from(data.len()).unwrap_or(u32::MAX));
         if let Some(error) = &self.ended {
-            return CallResult::Error(error.clone());
+            return if self.mutated(Fault::Succeeds, rules::SEND_CLOSED) { all } else { CallResult::Error(error.clone()) };
         }
         let open = match &self.conn {
             Conn::Absent => false,
@@ -413,7 +417,12 @@ impl Endpoint {
             Conn::Open(t) => matches!(t.state, State::SynReceived | State::Established | State::CloseWait),
         };
         if !open || self.closing {
-            return CallResult::Error(CallError::Closed);
+            let lies = self.closing && self.mutated(Fault::Succeeds, rules::SEND_CLOSING);
+            return if lies { all } else { CallResult::Error(CallError::Closed) };
+        }
+        let established = self.conn.tcb().is_some_and(|t| t.state != State::SynReceived);
+        if !established && self.mutated(Fault::StaysPut, rules::SEND_EARLY) {
+            return all;
         }
         let room = SEND_BUFFER.saturating_sub(self.unacked.len());
         if room == 0 && !data.is_empty() {
@@ -421,6 +430,9 @@ impl Endpoint {
         }
         let taken = room.min(data.len());
         self.unacked.extend_from_slice(&data[..taken]);
+        if urgent && taken > 0 {
+            self.urgent_end = Some(self.unacked_at + u32::try_from(self.unacked.len()).unwrap_or(0));
+        }
         self.output(now, policy);
         CallResult::Count(u32::try_from(taken).unwrap_or(u32::MAX))
     }
@@ -430,6 +442,10 @@ impl Endpoint {
         if self.orphan {
             return CallResult::Error(CallError::Closed);
         }
+        let early = self.established_at.is_none() && self.conn != Conn::Absent;
+        if early && self.mutated(Fault::ResetIsEof, rules::RECEIVE_EARLY) {
+            return CallResult::Eof;
+        }
         if !self.readable.is_empty() && self.established_at.is_some() {
             let n = (max as usize).min(self.readable.len());
             let data: Vec<u8> = self.readable.drain(..n).collect();
@@ -437,6 +453,10 @@ impl Endpoint {
             return CallResult::Data(data);
         }
         if self.conn.tcb().is_some_and(Tcb::fin_taken) {
+            let late = self.conn.tcb().is_some_and(|t| matches!(t.state, State::Closing | State::LastAck | State::TimeWait));
+            if late && self.mutated(Fault::Departs, rules::RECEIVE_LATE) {
+                return CallResult::Error(CallError::WouldBlock);
+            }
             let reset = self.mutated(Fault::EofIsReset, rules::NORMAL_OR_ABORTED);
             return if reset { CallResult::Error(CallError::Reset) } else { CallResult::Eof };
         }

@@ -200,10 +200,12 @@ impl Stack {
             }
             Call::Accept { socket } => self.accept(*socket),
             Call::Send { socket, data, urgent } => {
-                if *urgent {
-                    return CallResult::Unsupported;
+                if matches!(self.sockets.get(*socket as usize), Some(Socket::Listener { .. }))
+                    && self.mutated(Fault::Succeeds, rules::SEND_LISTEN)
+                {
+                    return CallResult::Count(u32::try_from(data.len()).unwrap_or(u32::MAX));
                 }
-                self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.send(data, now, policy))
+                self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.send(data, *urgent, now, policy))
             }
             Call::Recv { socket, max } => {
                 self.on_connection(*socket, CallResult::Error(CallError::NotConnected), |e, now, policy| e.recv(*max, now, policy))
@@ -215,7 +217,10 @@ impl Stack {
             Call::Close { socket } => self.close(*socket),
             Call::Abort { socket } => self.abort(*socket),
             Call::Set { socket, option } => self.set(*socket, *option),
-            Call::State { socket } => CallResult::State(self.status(*socket)),
+            Call::State { socket } => CallResult::State(match self.status(*socket) {
+                State::Established if self.mutated(Fault::Departs, rules::STATUS) => State::SynReceived,
+                state => state,
+            }),
         }
     }
 
@@ -401,6 +406,10 @@ impl Stack {
     fn isn(&mut self, tuple: &Tuple) -> Seq {
         self.opened += 1;
         let mut hash = self.seed ^ 0x9e37_79b9_7f4a_7c15;
+        if self.mutated(Fault::Departs, rules::ISN_CLOCK) {
+            hash ^= u64::from(self.opened).wrapping_mul(0x2545_f491_4f6c_dd1d);
+        }
+        let tuple = if self.mutated(Fault::Departs, rules::ISN_PREDICTABLE) { &SAME } else { tuple };
         let ports = u64::from(tuple.local.port()) << 16 | u64::from(tuple.remote.port());
         for part in [ports, u64::from(tuple.local.is_ipv4())] {
             hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -412,5 +421,10 @@ impl Stack {
     }
 }
 
+/// Every connection's ends for a mutant whose ISNs do not depend on them.
+const SAME: Tuple = Tuple {
+    local: std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1),
+    remote: std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2),
+};
 /// Most timers that one advance lets fire; a stack that needs more is in a loop.
 const MAX_TIMERS: usize = 100_000;

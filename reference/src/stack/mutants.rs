@@ -298,4 +298,21 @@ mutants! {
     "keep-alive-too-late": Fault::KeepAliveTenths(40), at [], breaks [rules::KEEPALIVE_INTERVAL];
     "keep-alive-gives-up-at-once": Fault::GivesUpAtOnce, at [rules::KEEPALIVE_UNANSWERED], breaks [rules::KEEPALIVE_UNANSWERED];
     "keep-alive-with-an-octet": Fault::Departs, at [rules::KEEPALIVE_EMPTY], breaks [rules::KEEPALIVE_EMPTY];
+    // What the user is told, and numbers over several connections.
+    "send-to-listener-succeeds": Fault::Succeeds, at [rules::SEND_LISTEN], breaks [rules::SEND_LISTEN];
+    "send-after-end-succeeds": Fault::Succeeds, at [rules::SEND_CLOSED], breaks [rules::SEND_CLOSED];
+    "send-after-close-succeeds": Fault::Succeeds, at [rules::SEND_CLOSING], breaks [rules::SEND_CLOSING];
+    "early-text-lost": Fault::StaysPut, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
+    "receive-before-handshake-ends": Fault::ResetIsEof, at [rules::RECEIVE_EARLY], breaks [rules::RECEIVE_EARLY];
+    "receive-behind-fin-waits": Fault::Departs, at [rules::RECEIVE_LATE], breaks [rules::RECEIVE_LATE];
+    "status-lags-behind": Fault::Departs, at [rules::STATUS], breaks [rules::STATUS];
+    "last-segment-not-pushed": Fault::Departs, at [rules::PUSH_LAST], breaks [rules::PUSH_LAST];
+    "urgent-mode-ends-early": Fault::Departs, at [rules::URGENT_LENGTH], breaks [rules::URGENT_LENGTH];
+    "urgent-pointer-one-too-low": Fault::Departs, at [rules::URGENT_POINTER], breaks [rules::URGENT_POINTER];
+    "isn-at-random": Fault::Departs, at [rules::ISN_CLOCK], breaks [rules::ISN_CLOCK];
+    "isn-the-same-for-every-peer": Fault::Departs, at [rules::ISN_PREDICTABLE], breaks [rules::ISN_PREDICTABLE];
+    "close-wait-answers-urgent": Fault::AckAnyway, at [at!("CLOSE-WAIT/urg")], breaks [at!("CLOSE-WAIT/urg"), rules::ONE_ACK_EACH];
+    "closing-urgent-closes": Fault::Closes, at [at!("CLOSING/urg")], breaks [at!("CLOSING/urg")];
+    "last-ack-urgent-closes": Fault::Closes, at [at!("LAST-ACK/urg")], breaks [at!("LAST-ACK/urg")];
+    "time-wait-urgent-closes": Fault::Closes, at [at!("TIME-WAIT/urg")], breaks [at!("TIME-WAIT/urg"), rules::TIME_WAIT_2MSL];
 }

@@ -279,8 +279,16 @@ impl Endpoint {
         if fin {
             segment.flags |= Flags::FIN;
         }
-        if !text.is_empty() {
+        if !text.is_empty() && !self.mutated(Fault::Departs, rules::PUSH_LAST) {
             segment.flags |= Flags::PSH;
+        }
+        let ahead = self.urgent_end.map_or(0, |end| end.offset_from(seq));
+        let only_first =
+            self.mutated(Fault::Departs, rules::URGENT_LENGTH) && self.urgent_end != Some(seq + u32::try_from(text.len()).unwrap_or(0));
+        if ahead > 0 && !text.is_empty() && !only_first {
+            segment.flags |= Flags::URG;
+            let off = i32::from(self.mutated(Fault::Departs, rules::URGENT_POINTER));
+            segment.urgent = u16::try_from(ahead - off).unwrap_or(u16::MAX);
         }
         segment
     }
