@@ -51,6 +51,10 @@ pub struct Profile {
     pub half_duplex_close: bool,
     /// Whether `accept` also gives a connection that ended while it waited. RFC 9293 knows no `accept`.
     pub accepts_ended: bool,
+    /// Whether the stack is prepared to scale windows (RFC 7323 section 2): then it should say so in its SYNs. The RFC is an extension.
+    pub window_scale: bool,
+    /// Whether the stack knows timestamps (RFC 7323 section 3), so that a reset in answer to a segment that has them should have them too.
+    pub timestamps: bool,
     /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
     pub overrun: u32,
     /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
@@ -81,6 +85,8 @@ impl Default for Profile {
             reply_throttle: None,
             half_duplex_close: true,
             accepts_ended: false,
+            window_scale: false,
+            timestamps: false,
             overrun: 0,
             least_mss: LEAST_MSS,
             denied: None,

@@ -97,6 +97,8 @@ pub struct Tcb {
     pub rcv_nxt: Seq,
     /// RCV.NXT+RCV.WND as advertised: the right edge that the peer knows.
     pub rcv_right: Seq,
+    /// The right edge that the last segment advertised: not beyond `rcv_right`, and less where a scaled field cannot say it (RFC 7323 section 2.4).
+    pub rcv_last: Seq,
     /// The right edge that the receive buffer can have at most; what lies between `rcv_right` and it may be taken or not.
     pub rcv_room: Seq,
     /// In-window text beyond RCV.NXT that is held: disjoint ranges `[from, to)` in order.

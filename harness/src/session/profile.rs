@@ -23,7 +23,9 @@ fn smoltcp() -> Profile {
         rto_max: 60 * SECOND,
         reply_throttle: Some(SECOND),
         half_duplex_close: false,
+        window_scale: true,
         reasons: vec![
+            "windows are scaled (RFC 7323): always, with a shift from the buffer's size; timestamps are off unless they are set".to_owned(),
             "TIME-WAIT lasts 10 s: CLOSE_DELAY in smoltcp's socket/tcp.rs".to_owned(),
             "RTO between 1 s and 60 s: RTTE_MIN_RTO and RTTE_MAX_RTO".to_owned(),
             "replies to unacceptable segments at most once in 1 s: challenge_ack_timer (RFC 5961 section 7 allows a throttle)".to_owned(),
@@ -54,7 +56,10 @@ fn linux_of(has_linear_syn_timeouts: bool) -> Profile {
         give_up_orphan: 50 * SECOND,
         accepts_ended: true,
         overrun: 1 << 20,
+        window_scale: true,
+        timestamps: true,
         reasons: vec![
+            "windows are scaled and timestamps known (RFC 7323): tcp_window_scaling and tcp_timestamps are on by default".to_owned(),
             "TIME-WAIT lasts 60 s: TCP_TIMEWAIT_LEN; RFC 9293 section 3.4.2 leaves the MSL to the implementation".to_owned(),
             "RTO from 200 ms: TCP_RTO_MIN; RFC 6298 (2.4) SHOULD be 1 s".to_owned(),
             linear.to_owned(),

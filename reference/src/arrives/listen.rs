@@ -69,6 +69,7 @@ pub(crate) fn new_tcb(syn: &Segment, env: &Env) -> Tcb {
         mss_stated: syn.mss().is_some_and(|mss| mss > 0),
         rcv_nxt: syn.seq + 1,
         rcv_right: right,
+        rcv_last: right,
         rcv_room: right,
         held: Vec::new(),
         peer_fin: None,

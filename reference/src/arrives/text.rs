@@ -78,6 +78,8 @@ fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut V
     let whole = segment.text_start() == tcb.rcv_nxt && end == segment.text_end() && (!segment.is_fin() || fits(tcb, end));
     let text_rule = match (segment.payload.is_empty(), whole) {
         (true, _) => decided,
+        // "The receiver MUST honor, as in window, any segment that would have been in window for any <ACK> sent by the receiver."
+        (false, _) if segment.text_start().ge(tcb.rcv_last) && start_within(tcb, segment) => rules::WINDOW_RETRACTED,
         (false, true) => rules::TEXT.at(tcb.state),
         (false, false) => rules::TRIM,
     };
@@ -123,6 +125,11 @@ fn out_of_order(tcb: &Tcb, segment: &Segment, start: Seq, end: Seq, env: &Env, o
 
 /// Ranges after which a small stack may hold no more: smoltcp holds so many. A larger bound shows only at `MAX_HELD`.
 const FEW_HELD: usize = 4;
+
+/// Whether text begins within the greatest window that was advertised.
+fn start_within(tcb: &Tcb, segment: &Segment) -> bool {
+    segment.text_start().lt(tcb.rcv_right)
+}
 
 /// Whether a FIN with this number lies in the window. "SYN and FIN outside the window are trimmed"; with room behind the edge it may pass.
 fn fits(tcb: &Tcb, fin: Seq) -> bool {

@@ -184,6 +184,7 @@ impl Hypothesis {
     /// What an arrival changes besides the TCB: clocks, and what the user can see.
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
         self.take_timestamps(before, segment, at.now);
+        self.user.scaling.take(segment, before.tcb().is_none());
         let Conn::Open(tcb) = &self.conn else { return };
         let old_una = match before {
             Conn::Absent => tcb.snd_una,
@@ -292,10 +293,10 @@ impl Hypothesis {
                 self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
             }
             Answer::Reset(_) if self.early_resets > 0 => self.early_resets -= 1,
-            Answer::Reset(form) => self.dues.resets.push((ResetDue::Form(form), reply(Level::Spec))),
+            Answer::Reset(form) => self.dues.resets.push((ResetDue::answering(form, segment), reply(Level::Spec))),
             Answer::MayReset(form) => {
                 let may = Due { optional: true, ..due(Level::May, at.profile.reply, rule) };
-                self.dues.resets.push((ResetDue::Form(form), may));
+                self.dues.resets.push((ResetDue::answering(form, segment), may));
             }
             Answer::SynAck => self.dues.syn = Some(reply(Level::Spec)),
         }

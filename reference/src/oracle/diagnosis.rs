@@ -6,7 +6,7 @@ use crate::oracle::arrival::{At, Port};
 use crate::oracle::congestion::CONGESTION_WINDOW;
 use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last};
-use crate::relation::{Answer, Outcome, ResetForm, arrive};
+use crate::relation::{Answer, Outcome, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -70,7 +70,7 @@ impl Hypothesis {
         if self.conn != Conn::Absent && !deletes {
             let gone = noted().gone(Ended::By(crate::relation::Signal::Reset));
             let mut resetting = gone.clone();
-            resetting.assume_reset(ResetForm::answering(segment), rule, at);
+            resetting.assume_reset(segment, rule, at);
             out.push(Hypothesis { blame: Some(ends(blame(EXACT, "closed"))), ..gone });
             out.push(Hypothesis { blame: Some(ends(blame(MISTAKEN, "reset"))), ..resetting });
         }
@@ -185,7 +185,12 @@ impl Hypothesis {
         }
         if seg.is_syn() && self.iss_unseen {
             let mut first = self.clone();
-            let lawful = Segment { flags: seg.flags & (Flags::SYN | Flags::ACK), payload: Vec::new(), ..seg.clone() };
+            let lawful = Segment {
+                flags: seg.flags & (Flags::SYN | Flags::ACK),
+                payload: Vec::new(),
+                options: self.lawful_scale(seg),
+                ..seg.clone()
+            };
             let lawful = Segment { ack: first.conn.tcb().map_or(seg.ack, |t| t.rcv_nxt), ..lawful };
             first.user.least_iss = None;
             if first.emit(&Sent { segment: &lawful, ..*sent }).is_ok() {
@@ -193,6 +198,7 @@ impl Hypothesis {
             }
             return;
         }
+        self.user.scaling.settled();
         let closed = self.user.closed.is_some();
         let end = self.stream_end();
         if let Some(tcb) = self.conn.tcb_mut() {
@@ -229,7 +235,7 @@ impl Hypothesis {
     fn own_accord_is(&self, due: Due) -> bool {
         let by_timer =
             [rules::RETRANSMISSION_TIMEOUT, rules::PROBE, rules::PROBE_SHRUNK, rules::RESENT_WITHIN_SHRUNK, rules::KEEPALIVE_INTERVAL];
-        let waiting = [rules::NOT_HELD, rules::SEND_EARLY, rules::NAGLE_OFF];
+        let waiting = [rules::NOT_HELD, rules::SEND_EARLY, rules::WINDOW_SHIFTED, rules::NAGLE_OFF];
         by_timer.contains(&due.rule) || waiting.contains(&due.rule) || self.user.closed == Some(due.rule)
     }
 

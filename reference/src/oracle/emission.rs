@@ -131,7 +131,7 @@ impl Hypothesis {
     fn emit_reset(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let matches = |due: &ResetDue| match *due {
-            ResetDue::Form(form) => {
+            ResetDue::Form(form, _) => {
                 let wanted = form.segment();
                 let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;
                 (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL)
@@ -173,6 +173,7 @@ impl Hypothesis {
         if (seg.flags & Flags::CONTROL) != Flags::SYN {
             return Err(Misfit::garbled(due, "flags"));
         }
+        self.scale_offered(sent)?;
         self.conn =
             Conn::SynSent(SynSent { iss: seg.seq, snd_nxt: seg.end(), rcv_wnd: u32::from(seg.window), offered_scale: seg.window_scale() });
         self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
@@ -220,6 +221,10 @@ impl Hypothesis {
             // previous connection incarnation".
             return Err(Misfit::new(rules::REOPENED, "isn", BREAKS));
         }
+        if first {
+            self.scale_offered(sent)?;
+        }
+        let Some(tcb) = self.conn.tcb() else { return Err(Misfit::uncalled(self, "syn")) };
         if !first && (tcb.rcv_nxt + u32::from(seg.window)).lt(tcb.rcv_right) {
             self.depart(rules::RIGHT_EDGE_LEFT, sent.event);
         }
@@ -231,11 +236,13 @@ impl Hypothesis {
             tcb.snd_nxt = seg.seq + 1;
             tcb.snd_wl2 = seg.seq;
             match seg.window_scale() {
+                // What the peer offered stands in `scaling`; a shift of 0 says nothing.
                 Some(own) if tcb.rcv_scale > 0 => tcb.rcv_scale = own.min(14),
                 _ => (tcb.rcv_scale, tcb.snd_scale) = (0, 0),
             }
             tcb.rcv_right = tcb.rcv_nxt + u32::from(seg.window);
             tcb.rcv_room = tcb.rcv_right;
+            tcb.rcv_last = tcb.rcv_right;
             self.clocks.capacity = tcb.rcv_right.since(tcb.irs + 1);
             self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
             self.clocks.snd_right_max = tcb.snd_right();
@@ -283,6 +290,7 @@ impl Hypothesis {
             let duplicate = self.dues.ack_soon.filter(|d| d.cause == self.last.event).map(|d| Due { rule: self.last.rule, ..d });
             return Err(self.ack_owed().or(duplicate).map_or(wrong, |d| Misfit::garbled(d, "ack-number")));
         }
+        self.first_window(sent)?;
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.window_worth_offering(seg)?;
         self.advertise(sent);
@@ -370,7 +378,7 @@ impl Hypothesis {
         let new = seg.end().gt(tcb.snd_nxt);
         if new && seg.text_end().gt(tcb.snd_right()) && !seg.payload.is_empty() {
             let shrunk = seg.text_end().le(self.clocks.snd_right_max);
-            let (rule, level) = if shrunk { (rules::WINDOW_SHRUNK, Level::Should) } else { (rules::WINDOW_BEYOND, Level::Must) };
+            let (rule, level) = if shrunk { (rules::WINDOW_SHRUNK, Level::Should) } else { (self.beyond_window(&tcb, seg), Level::Must) };
             return Err(Misfit { level, ..Misfit::new(rule, "beyond-window", BREAKS) });
         }
         self.within_congestion_window(sent)?;
@@ -381,6 +389,7 @@ impl Hypothesis {
             }
             return Ok(licence);
         }
+        self.stops_at_field(sent)?;
         self.segmented_well(sent)?;
         self.pushes(seg)?;
         self.moved_on(sent);
@@ -440,6 +449,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb_mut() else { return };
         let right = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
         let granule = (1 << tcb.rcv_scale) - 1;
+        tcb.rcv_last = right.max(tcb.rcv_nxt);
         let shrunk = (right + granule).lt(tcb.rcv_right);
         if right.ge(tcb.rcv_right) || shrunk {
             tcb.rcv_right = right.max(tcb.rcv_nxt);

@@ -128,8 +128,8 @@ fn allowed(h: &Hypothesis, profile: &Profile) -> Vec<String> {
     let mut lines = Vec::new();
     for (reset, due) in &h.dues.resets {
         let form = match reset {
-            ResetDue::Form(ResetForm::Bare(seq)) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
-            ResetDue::Form(ResetForm::WithAck(ack)) => format!("<SEQ=0><ACK={}><CTL=RST,ACK>", name(*ack, irs, "IRS")),
+            ResetDue::Form(ResetForm::Bare(seq), _) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
+            ResetDue::Form(ResetForm::WithAck(ack), _) => format!("<SEQ=0><ACK={}><CTL=RST,ACK>", name(*ack, irs, "IRS")),
             ResetDue::Abort { high: seq, .. } => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
         };
         lines.push(format!("{form} by {}", due.rule));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Call, CallError, CallResult, Family, Micros, SocketId};
+use crate::api::{Call, CallError, CallResult, Family, Micros, SetOption, SocketId};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
 use crate::oracle::arrival::Port;
@@ -281,6 +281,7 @@ impl Oracle {
                 }
                 self.connecting.push((*port, *remote_port, *family, *socket, index));
             }
+            (Call::Set { option: SetOption::WindowScale(on), .. }, CallResult::Done) => self.profile.window_scale &= *on,
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
             (Call::Send { socket, data, urgent }, CallResult::Count(n)) => {
                 self.refuses(index, *socket, *n, trace);

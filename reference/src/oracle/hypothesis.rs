@@ -5,6 +5,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
 use crate::oracle::congestion::Flight;
 use crate::oracle::rto::RtoFloor;
+use crate::oracle::scaling::Scaling;
 use crate::oracle::timestamps::Stamps;
 use crate::profile::{Profile, SECOND};
 use crate::relation::{Habits, ResetForm, Signal, TimestampsSeen};
@@ -85,8 +86,8 @@ impl Dues {
 /// Which reset is owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ResetDue {
-    /// Exactly this.
-    Form(ResetForm),
+    /// Exactly this; where the segment that it answers has timestamps, with its TSval.
+    Form(ResetForm, Option<u32>),
     /// For an ABORT: SEQ within these bounds, and with the ACK bit, where it is set, this number (any where `None`).
     Abort { low: Seq, high: Seq, ack: Option<Seq> },
 }
@@ -207,6 +208,8 @@ pub(crate) struct User {
     pub(crate) seen: Option<TimestampsSeen>,
     /// What else there is to say of both sides' timestamps.
     pub(crate) stamps: Stamps,
+    /// Both sides' window scale options.
+    pub(crate) scaling: Scaling,
     /// The ISN must be at or above this: SND.NXT of the connection in TIME-WAIT that a SYN reopened (RFC 9293 MAY-2).
     pub(crate) least_iss: Option<Seq>,
     /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).
@@ -350,13 +353,11 @@ impl Hypothesis {
             if tcb.snd_wnd == 0 {
                 return Some(due(rules::PROBE, Level::Must, self.clocks.progress_since + self.rto_upper(profile)));
             }
-            if tcb.snd_wnd >= queued.min(u32::from(tcb.snd_mss)) {
+            let octets = queued.min(u32::from(tcb.snd_mss));
+            if tcb.snd_wnd >= octets {
                 let early = tcb.snd_nxt.lt(tcb.iss + 1 + self.user.written_early);
-                return Some(due(
-                    if early { rules::SEND_EARLY } else { rules::NOT_HELD },
-                    Level::Must,
-                    self.clocks.progress_since + SECOND,
-                ));
+                let rule = if early { rules::SEND_EARLY } else { Hypothesis::held_rule(tcb, octets) };
+                return Some(due(rule, Level::Must, self.clocks.progress_since + SECOND));
             }
             return None;
         }

@@ -16,6 +16,7 @@ mod hypothesis;
 mod isn;
 mod persist;
 mod rto;
+mod scaling;
 mod stream;
 mod suspects;
 mod timestamps;

@@ -7,7 +7,7 @@ use crate::catalogue::Level;
 use crate::oracle::emission::{GARBLED, Misfit, Sent};
 use crate::oracle::hypothesis::{Hypothesis, ResetDue};
 use crate::profile::SECOND;
-use crate::relation::{TimestampsSeen, newer};
+use crate::relation::{ResetForm, TimestampsSeen, newer};
 use crate::rules;
 use crate::segment::Segment;
 use crate::tcb::{Conn, OpenedBy};
@@ -51,6 +51,13 @@ impl Stamps {
     /// The newest TSval that the stack has sent.
     pub(crate) fn sent(&self) -> Option<u32> {
         self.clock.latest.map(|t| t.val)
+    }
+}
+
+impl ResetDue {
+    /// A reset of this form in answer to a segment.
+    pub(crate) fn answering(form: ResetForm, segment: &Segment) -> ResetDue {
+        ResetDue::Form(form, segment.timestamps().map(|(val, _)| val))
     }
 }
 
@@ -181,6 +188,14 @@ impl Hypothesis {
         if matches!(reset, ResetDue::Abort { .. }) && negotiated && sent.segment.timestamps().is_none() {
             // "If an <RST> is being generated because of a user abort, and Snd.TS.OK is set, then a Timestamps option SHOULD be included."
             self.depart(rules::TIMESTAMPS_ON_RST, sent.event);
+        }
+        if let ResetDue::Form(_, Some(val)) = reset
+            && sent.profile.timestamps
+            && sent.segment.timestamps() != Some((0, val))
+        {
+            // "If the segment causing the <RST> to be generated contains a Timestamps option, the <RST> should also contain a Timestamps option.
+            // ... SEG.TSecr SHOULD be set to SEG.TSval from the incoming segment and SEG.TSval SHOULD be set to zero."
+            self.depart(rules::TIMESTAMPS_ON_ANSWERING_RST, sent.event);
         }
     }
 

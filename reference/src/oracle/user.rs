@@ -6,6 +6,7 @@ use crate::oracle::arrival::At;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue};
 use crate::relation::{ResetForm, Signal};
 use crate::rules;
+use crate::segment::Segment;
 use crate::state::State;
 use crate::tcb::{Conn, Tcb};
 
@@ -272,9 +273,9 @@ impl Hypothesis {
         }
     }
 
-    /// A reset that the sender of `form` accepts, for an assumed fault.
-    pub(crate) fn assume_reset(&mut self, form: ResetForm, rule: RuleId, at: &At<'_>) {
+    /// A reset that the sender of `segment` accepts, for an assumed fault.
+    pub(crate) fn assume_reset(&mut self, segment: &Segment, rule: RuleId, at: &At<'_>) {
         let due = self.due(rule, at);
-        self.dues.resets.push((ResetDue::Form(form), due));
+        self.dues.resets.push((ResetDue::answering(ResetForm::answering(segment), segment), due));
     }
 }

@@ -44,6 +44,8 @@ pub struct Endpoint {
     /// The connection uses timestamps, and what the peer has shown of them.
     pub(crate) seen: Option<TimestampsSeen>,
     pub(crate) stamps: Stamps,
+    /// The peer's SYN had the window scale option.
+    pub(crate) scaling_asked: bool,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -103,6 +105,7 @@ impl Endpoint {
             user_timeout: None,
             seen: None,
             stamps: Stamps::default(),
+            scaling_asked: false,
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -170,6 +173,11 @@ impl Endpoint {
 
     fn apply(&mut self, outcome: Outcome, segment: &Segment, now: Micros, policy: &Policy) {
         let before = std::mem::replace(&mut self.conn, outcome.next);
+        let fresh = !matches!(before, Conn::Open(_)) || before.tcb().map(|t| t.irs) != self.conn.tcb().map(|t| t.irs);
+        if fresh {
+            self.scaling_asked = segment.window_scale().is_some();
+        }
+        self.spoil_scale(segment, policy, fresh);
         if let Conn::Open(tcb) = &self.conn {
             let fresh = !matches!(before, Conn::Open(_));
             if fresh {

@@ -107,6 +107,22 @@ pub enum Fault {
     EchoesLatest,
     /// Text that waits behind a gap is lost where what fills the gap has a newer timestamp.
     ForgetsHeld,
+    /// Windows are scaled as offered although the peer has no window scale option.
+    ScalesUnasked,
+    /// The peer's windows are taken as they stand in the field.
+    IgnoresScale,
+    /// The peer's windows are shifted once too often.
+    ScaleTooLarge,
+    /// A shift above 14 is taken.
+    ScaleUnclamped,
+    /// The window of the peer's SYN is shifted.
+    ScalesSynWindow,
+    /// A window scale option on a segment without SYN is taken.
+    ScalesOnText,
+    /// The window of the stack's own SYN is shifted.
+    ScalesOwnSyn,
+    /// The window scale option is this, whether asked for or not.
+    OwnScale(u8),
     /// The timestamp clock stands still.
     ClockStands,
     /// The timestamp clock runs backwards.
@@ -200,6 +216,11 @@ impl Mutant {
             Fault::ExtraFlags(flags) => segment.flags |= flags,
             Fault::LacksFlags(flags) => segment.flags = segment.flags.without(flags),
             Fault::LacksOption(kind) => segment.options.retain(|o| o.kind() != Some(kind)),
+            Fault::OwnScale(shift) => {
+                segment.options.retain(|o| o.kind() != Some(3));
+                segment.options.extend([TcpOption::Nop, TcpOption::WindowScale(shift)]);
+            }
+            Fault::ScalesOwnSyn => segment.window >>= segment.window_scale().unwrap_or(0),
             Fault::EchoOff(by) => {
                 for option in &mut segment.options {
                     if let TcpOption::Timestamps { ecr, .. } = option {

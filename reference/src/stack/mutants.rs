@@ -227,7 +227,20 @@ mutants! {
     "second-open-succeeds": Fault::Succeeds, at [rules::OPEN_AGAIN], breaks [rules::OPEN_AGAIN];
     "window-update-seq-off": Fault::SeqOff(1), at [rules::RECEIVE], breaks [rules::SYNC_UNACCEPTABLE];
     "filled-gap-acknowledged-piecemeal": Fault::AcksInBetween, at [rules::ALL_BEFORE_ACK], breaks [rules::ALL_BEFORE_ACK];
-    // Timestamps (RFC 7323).
+    // Window scaling and timestamps (RFC 7323).
+    "scales-without-being-asked": Fault::OwnScale(3), at [rules::LISTEN_SYN], breaks [rules::SCALE_UNASKED];
+    "scaling-not-offered": Fault::LacksOption(3), at [rules::OPEN_ACTIVE], with Policy::with_window_scale, breaks [rules::SCALE_NOT_OFFERED];
+    "scaling-not-answered": Fault::LacksOption(3), at [rules::LISTEN_SYN], with Policy::with_window_scale, breaks [rules::SCALE_NOT_ANSWERED];
+    "scales-although-the-peer-does-not": Fault::ScalesUnasked, at [], with Policy::with_window_scale, breaks [rules::SCALE_OF_BOTH];
+    "takes-a-scale-on-text": Fault::ScalesOnText, at [], with Policy::with_window_scale, breaks [rules::SCALE_ONLY_ON_SYN];
+    "scales-the-window-of-a-syn-ack": Fault::ScalesSynWindow, at [], with Policy::with_window_scale, breaks [rules::SYN_WINDOW_UNSCALED];
+    "scales-its-own-syn-ack": Fault::ScalesOwnSyn, at [rules::LISTEN_SYN], with Policy::with_window_scale, breaks [rules::SYN_WINDOW_UNSCALED];
+    "windows-not-scaled": Fault::IgnoresScale, at [], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED];
+    "windows-scaled-too-much": Fault::ScaleTooLarge, at [], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED];
+    "scale-above-14-taken": Fault::ScaleUnclamped, at [], with Policy::with_window_scale, breaks [rules::SCALE_AT_MOST_14];
+    "scale-above-14-offered": Fault::OwnScale(15), at [rules::LISTEN_SYN], with Policy::with_window_scale, breaks [rules::SCALE_AT_MOST_14, rules::SCALE_UNASKED];
+    "only-the-last-window-honoured": Fault::StaysPut, at [rules::WINDOW_RETRACTED], with Policy::with_small_scaled_window, breaks [rules::WINDOW_RETRACTED];
+    "reset-answers-without-timestamps": Fault::LacksOption(8), at [rules::CLOSED_ACK], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_ON_ANSWERING_RST];
     "timestamps-without-being-asked": Fault::ExtraTimestamps(1, 1), at [rules::LISTEN_SYN], breaks [rules::TIMESTAMPS_UNASKED];
     "syn-echoes-something": Fault::EchoOff(1), at [rules::OPEN_ACTIVE], with Policy::with_timestamps, breaks [rules::ECHO_WITHOUT_ACK];
     "text-without-timestamps": Fault::LacksOption(8), at [rules::SEND], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];

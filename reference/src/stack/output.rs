@@ -10,7 +10,7 @@ use crate::stack::Policy;
 use crate::stack::endpoint::{Endpoint, initial_window};
 use crate::stack::mutant::{Fault, Mutant};
 use crate::state::State;
-use crate::tcb::{Conn, Tcb};
+use crate::tcb::{Conn, OpenedBy, Tcb};
 
 impl Endpoint {
     /// When the next timer is due.
@@ -295,7 +295,7 @@ impl Endpoint {
 
     pub(crate) fn syn_ack(&self, policy: &Policy) -> Option<Segment> {
         let t = self.conn.tcb()?;
-        let scale = policy.window_scale.filter(|_| t.rcv_scale > 0 || t.snd_scale > 0);
+        let scale = policy.window_scale.filter(|_| self.scaling_asked || t.opened == OpenedBy::Active);
         let window = u16::try_from(t.rcv_wnd()).unwrap_or(u16::MAX);
         Some(self.with_syn_options(Segment::syn(t.iss).with_ack(t.rcv_nxt), policy, scale).with_window(window))
     }
@@ -335,6 +335,13 @@ impl Endpoint {
     /// Sends a segment as it is, but for a mutant.
     pub(super) fn spoil(&mut self, rule: RuleId, segment: Segment) {
         self.note_tsval(&segment);
+        if let Conn::Open(t) = &mut self.conn
+            && segment.is_ack()
+            && !segment.is_rst()
+        {
+            let scale = if segment.is_syn() { 0 } else { t.rcv_scale };
+            t.rcv_last = segment.ack + (u32::from(segment.window) << scale);
+        }
         match self.mutant {
             Some(m) => m.spoil_segment(rule, segment, &mut self.outbox),
             None => self.outbox.push((0, segment)),

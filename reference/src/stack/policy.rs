@@ -92,6 +92,18 @@ impl Policy {
         Policy { paws: true, ..Policy::with_timestamps() }
     }
 
+    /// Windows are scaled.
+    #[must_use]
+    pub fn with_window_scale() -> Policy {
+        Policy { window_scale: Some(4), ..Policy::default() }
+    }
+
+    /// Windows are scaled, and end between what a field can say.
+    #[must_use]
+    pub fn with_small_scaled_window() -> Policy {
+        Policy { buffer: 9001, ..Policy::with_window_scale() }
+    }
+
     /// Out-of-order text is dropped.
     #[must_use]
     pub fn without_reassembly() -> Policy {
@@ -118,7 +130,9 @@ impl Policy {
             ("second variant", Policy { variant: 1, ..base.clone() }),
             ("third variant", Policy { variant: 2, ..base.clone() }),
             ("fourth variant", Policy { variant: 3, ..base.clone() }),
-            ("window scale", Policy { window_scale: Some(4), ..base.clone() }),
+            ("window scale", Policy::with_window_scale()),
+            ("window scale and a small buffer", Policy::with_small_scaled_window()),
+            ("window scale of 0", Policy { window_scale: Some(0), ..base.clone() }),
             ("small buffer", Policy { buffer: 9000, ..base.clone() }),
             ("a profile with short time-outs", Policy::with_short_timeouts()),
             ("Nagle off", Policy { nagle: false, ..base }),
@@ -140,7 +154,13 @@ impl Policy {
     /// What an oracle has to be told of a stack with this policy.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        Profile { time_wait: self.time_wait..=self.time_wait, rto_min: self.declared_rto_min, ..Profile::default() }
+        Profile {
+            time_wait: self.time_wait..=self.time_wait,
+            rto_min: self.declared_rto_min,
+            window_scale: self.window_scale.is_some(),
+            timestamps: self.timestamps,
+            ..Profile::default()
+        }
     }
 
     /// The outcome that is taken.

@@ -26,6 +26,21 @@ pub(crate) struct Stamps {
 }
 
 impl Endpoint {
+    /// What a mutant makes of window scaling.
+    pub(super) fn spoil_scale(&mut self, segment: &Segment, policy: &Policy, fresh: bool) {
+        let (Some(mutant), Conn::Open(tcb)) = (self.mutant, &mut self.conn) else { return };
+        let shift = segment.window_scale().map(|n| n.min(30));
+        match mutant.fault {
+            Fault::ScalesUnasked if fresh => tcb.rcv_scale = policy.window_scale.unwrap_or(0),
+            Fault::IgnoresScale if fresh => tcb.snd_scale = 0,
+            Fault::ScaleTooLarge if fresh && tcb.snd_scale > 0 => tcb.snd_scale += 1,
+            Fault::ScaleUnclamped if fresh => tcb.snd_scale = shift.filter(|_| policy.window_scale.is_some()).unwrap_or(0),
+            Fault::ScalesSynWindow if fresh => tcb.snd_wnd <<= tcb.snd_scale,
+            Fault::ScalesOnText if !segment.is_syn() => tcb.snd_scale = shift.unwrap_or(tcb.snd_scale),
+            _ => {}
+        }
+    }
+
     /// What the peer has shown, as it counts now.
     pub(super) fn seen_at(&self, now: Micros) -> Option<TimestampsSeen> {
         let lapsed = now.saturating_sub(self.stamps.arrived) > LAPSES && !self.mutated(Fault::StaysPut, rules::PAWS_LAPSES);

@@ -111,6 +111,7 @@ impl Setup {
                 mss_stated: false,
                 rcv_nxt,
                 rcv_right: rcv_nxt + self.window,
+                rcv_last: rcv_nxt + self.window,
                 rcv_room: rcv_nxt + self.window,
                 held: Vec::new(),
                 peer_fin,
