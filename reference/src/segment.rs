@@ -300,22 +300,27 @@ impl Segment {
         self.flags.has(Flags::ACK)
     }
 
+    /// The options as a receiver reads them: up to the end of the list.
+    fn read_options(&self) -> impl Iterator<Item = &TcpOption> {
+        self.options.iter().take_while(|o| **o != TcpOption::Eol)
+    }
+
     /// The value of the first MSS option.
     #[must_use]
     pub fn mss(&self) -> Option<u16> {
-        self.options.iter().find_map(|o| if let TcpOption::Mss(n) = o { Some(*n) } else { None })
+        self.read_options().find_map(|o| if let TcpOption::Mss(n) = o { Some(*n) } else { None })
     }
 
     /// The shift count of the first window scale option.
     #[must_use]
     pub fn window_scale(&self) -> Option<u8> {
-        self.options.iter().find_map(|o| if let TcpOption::WindowScale(n) = o { Some(*n) } else { None })
+        self.read_options().find_map(|o| if let TcpOption::WindowScale(n) = o { Some(*n) } else { None })
     }
 
     /// TSval and TSecr of the first timestamps option.
     #[must_use]
     pub fn timestamps(&self) -> Option<(u32, u32)> {
-        self.options.iter().find_map(|o| if let TcpOption::Timestamps { val, ecr } = o { Some((*val, *ecr)) } else { None })
+        self.read_options().find_map(|o| if let TcpOption::Timestamps { val, ecr } = o { Some((*val, *ecr)) } else { None })
     }
 
     /// Octets that the options take in the header, padding included.
@@ -337,7 +342,7 @@ impl Segment {
     /// Whether SACK is offered.
     #[must_use]
     pub fn sack_permitted(&self) -> bool {
-        self.options.contains(&TcpOption::SackPermitted)
+        self.read_options().any(|o| *o == TcpOption::SackPermitted)
     }
 }
 
