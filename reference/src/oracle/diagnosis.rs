@@ -199,6 +199,7 @@ impl Hypothesis {
             return;
         }
         self.user.scaling.settled();
+        self.believe_scale();
         let closed = self.user.closed.is_some();
         let end = self.stream_end();
         if let Some(tcb) = self.conn.tcb_mut() {

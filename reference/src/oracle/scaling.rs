@@ -79,6 +79,15 @@ impl Hypothesis {
         syn.options.iter().map(lawful).collect()
     }
 
+    /// After the finding that the stack scales on its own the windows that follow are taken so.
+    pub(crate) fn believe_scale(&mut self) {
+        let scales = self.blame.is_some_and(|b| b.rule == rules::SCALE_OF_BOTH && b.kind == SHIFTED);
+        let own = self.user.scaling.own.unwrap_or(0).min(14);
+        if let Some(tcb) = self.conn.tcb_mut().filter(|_| scales) {
+            tcb.rcv_scale = own;
+        }
+    }
+
     /// Names the rule for text beyond SND.UNA+SND.WND.
     pub(crate) fn beyond_window(&self, tcb: &Tcb, segment: &Segment) -> RuleId {
         let Scaling { own, peer, stray, .. } = self.user.scaling;
@@ -119,7 +128,8 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb() else { return Ok(()) };
         let Some(shift) = self.user.scaling.own.filter(|s| (1..=14).contains(s)) else { return Ok(()) };
         let seg = sent.segment;
-        let wrong = |rule| Err(Misfit { level: Level::Must, ..Misfit::new(rule, "window", BREAKS) });
+        let cause = self.ack_owed().map(|due| due.cause);
+        let wrong = |rule| Err(Misfit { level: Level::Must, cause, ..Misfit::new(rule, SHIFTED, TELLING) });
         let shifted = u32::from(seg.window) << shift;
         if self.user.scaling.peer.is_none() {
             let promised = tcb.rcv_right.offset_from(seg.ack).max(0).cast_unsigned();
@@ -134,5 +144,9 @@ impl Hypothesis {
     }
 }
 
+/// What kind of fault a window is that is shifted and should not be.
+const SHIFTED: &str = "window";
+/// Surprise of a window that is the right one but for a shift by what the stack's own option says: nothing else explains it as well.
+const TELLING: u8 = 1;
 /// Octets of window below which a part of it and a shifted one are not told apart.
 const LEAST_WINDOW: u32 = 1024;
