@@ -135,6 +135,8 @@ fn usage_is_2() {
 #[test]
 fn nothing_selected_is_4() {
     check(&["no-such-area/*"], 4, "no vector is selected");
+    check(&["handshake/*", "--rule", "RFC9293:MUST-13"], 4, "no vector is selected");
+    check(&["list", "--mutants", "no-such-*"], 4, "no mutant is selected");
     check(&["--rule", "RFC9293:NO-*"], 4, "harness list");
     check(&["list", "no-such-area"], 4, "no vector is selected");
 }
@@ -284,6 +286,48 @@ fn what_was_allowed_fits_what_was_seen() {
         assert!(findings.iter().any(|f| is(&f)), "{args:?}: {findings:#?}");
         assert!(findings.iter().all(|f| f["allowed"] != Value::Array(Vec::new())), "{args:?}: {findings:#?}");
     }
+}
+
+/// A word that selects nothing is a mistake, also beside words that select something.
+#[test]
+fn a_word_that_selects_nothing_is_2() {
+    check(&["explian", "RFC9293:MUST-13"], 2, "nothing is selected by \"explian\" (is it \"explain\"?)");
+    check(&["doctr"], 2, "is it \"doctor\"?");
+    check(&["handshake/passive-open", "rest"], 2, "is it \"reset\"?");
+    check(&["handshake/pasive-open"], 2, "is it \"handshake/passive-open\"?");
+    check(&["RFC9293:MSUT-13"], 2, "is it \"RFC9293:MUST-13\"?");
+    check(&["handshake/passive-open", "no-such-*"], 2, "nothing is selected by \"no-such-*\"");
+    check(&["list", "handshak"], 4, "is it \"handshake\"?");
+}
+
+#[test]
+fn a_template_shows_its_vectors() {
+    let text = out(&check(&["show", "reset/rst-exact"], 0, ""));
+    assert!(text.contains("reset/rst-exact is a template") && text.contains("\n  reset/rst-exact@ESTABLISHED"), "{text}");
+}
+
+#[test]
+fn mutants_are_listed_by_name_and_rule() {
+    let text = out(&check(&["list", "--mutants", "last-ack-*"], 0, ""));
+    assert!(!text.is_empty() && text.lines().all(|l| l.starts_with("last-ack-")), "{text}");
+    let text = out(&check(&["list", "--mutants", "--rule", "RFC9293:MUST-13"], 0, ""));
+    assert!(!text.is_empty() && text.lines().all(|l| l.contains("RFC9293:MUST-13")), "{text}");
+}
+
+/// Output that cannot be written is a fault; a reader that goes away is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_70() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").expect("opens");
+    for args in [&["list"][..], &["handshake/passive-open"], &["handshake/passive-open", "--format", "json"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_harness")).args(args).stdout(full()).output().expect("starts");
+        assert_eq!(output.status.code(), Some(70), "{args:?}: {}", err(&output));
+        assert_eq!(err(&output).matches("standard output cannot be written").count(), 1, "{args:?}: {}", err(&output));
+    }
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_harness")).arg("list").stdout(writer).output().expect("starts");
+    assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tcp_reference::finding::Class;
 use tcp_reference::stack::Mutant;
 use tcp_vectors::golden;
+use tcp_vectors::model::Vector;
 
 use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, files, print};
 use crate::expectations::Expectations;
@@ -27,16 +28,33 @@ pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
             return FAULT;
         }
     };
-    for idle in filter.idle(&vectors) {
-        complain(&format!("harness: nothing is selected by {idle:?}{}\n", did_you_mean(idle, vectors.iter().map(|v| v.id.as_str()))));
+    let idle = filter.idle(&vectors);
+    for word in &idle {
+        complain(&format!("harness: nothing is selected by {word:?}{}\n", did_you_mean(word, names(&vectors))));
     }
     let items = filter.items(&vectors);
+    // A word that names nothing is a mistake, and so is any that adds nothing to others. Globs that match nothing select nothing.
+    if idle.iter().any(|w| !w.contains(['*', '?'])) || (!idle.is_empty() && !items.is_empty()) {
+        complain("harness: `harness list` lists the vectors, `harness --help` the commands\n");
+        return USAGE;
+    }
     if items.is_empty() {
         complain("harness: no vector is selected; `harness list` lists them all\n");
         return NOTHING;
     }
     all(&items, args)
 }
+
+/// What a word can name: commands, areas, templates, vectors and the rules that they cite.
+pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
+    let above =
+        |v: &Vector| [v.id.split('/').next().unwrap_or_default().len(), v.id.split('@').next().unwrap_or_default().len(), v.id.len()];
+    let ids = vectors.iter().flat_map(move |v| above(v).map(|end| &v.id[..end]));
+    COMMANDS.into_iter().chain(ids).chain(vectors.iter().flat_map(|v| v.header.rules.iter().map(String::as_str)))
+}
+
+/// The commands, for words that are meant as one.
+const COMMANDS: [&str; 9] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "help"];
 
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
@@ -200,7 +218,7 @@ fn command(item: &Item, args: &RunArgs) -> String {
     text
 }
 
-fn did_you_mean<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn did_you_mean<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
     match select::near(word, words).first() {
         Some(near) => format!(" (is it {near:?}?)"),
         None => String::new(),

@@ -11,6 +11,7 @@ mod show;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -222,13 +223,21 @@ pub fn main() -> ExitCode {
         Some(Command::Mutants(args)) => mutants::mutants(args),
         Some(Command::Doctor) => explain::doctor(),
     };
-    ExitCode::from(code)
+    ExitCode::from(if UNWRITTEN.load(Ordering::Relaxed) { FAULT } else { code })
 }
 
-/// Prints to standard output. A reader that went away, as `head` does, is no error.
+/// Whether something could not be printed: then the command has not done what it was asked for.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output. A reader that went away, as `head` does, is no error; anything else is one, and is said once.
 fn print(text: &str) {
     let mut out = io::stdout().lock();
-    let _gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) if UNWRITTEN.swap(true, Ordering::Relaxed) => drop(error),
+        Err(error) => complain(&format!("harness: standard output cannot be written: {error}\n")),
+    }
 }
 
 /// Prints to standard error.

@@ -8,6 +8,7 @@ use tcp_vectors::golden;
 use tcp_vectors::model::{Base, Num, Step, StepKind, Vector};
 use tcp_vectors::print as vector_print;
 
+use super::judge::{did_you_mean, names};
 use super::{FAULT, ListArgs, NOTHING, OK, ShowArgs, UNAVAILABLE, USAGE, complain, diagnose, print};
 use crate::run::{Settings, perform};
 use crate::select::{self, Filter, Item};
@@ -18,8 +19,7 @@ use crate::targets::{TargetOptions, open};
 /// Lists vectors: id and title.
 pub(super) fn list(args: &ListArgs) -> u8 {
     if args.mutants {
-        print(&mutants());
-        return OK;
+        return mutants(&args.filters, &args.rule);
     }
     let vectors = match select::all() {
         Ok(vectors) => vectors,
@@ -36,6 +36,9 @@ pub(super) fn list(args: &ListArgs) -> u8 {
         let _ = writeln!(text, "{:<width$}  {}", vector.id, vector.header.title);
     }
     print(&text);
+    for word in filter.idle(&vectors) {
+        complain(&format!("harness: nothing is selected by {word:?}{}\n", did_you_mean(word, names(&vectors))));
+    }
     if taken.is_empty() {
         complain("harness: no vector is selected\n");
         return NOTHING;
@@ -43,20 +46,34 @@ pub(super) fn list(args: &ListArgs) -> u8 {
     OK
 }
 
-/// Each mutant with the rules that it breaks.
-fn mutants() -> String {
-    let width = Mutant::all().map(|m| m.name.len()).max().unwrap_or(0);
+/// Lists the mutants with the rules that they break: those whose name or one of whose rules a word takes, and that break one of these rules.
+fn mutants(words: &[String], rules: &[String]) -> u8 {
+    let breaks = |m: &Mutant, glob: &String| m.breaks.iter().any(|r| select::glob(glob, r.0));
+    let takes = |m: &&Mutant| {
+        let by_word = words.is_empty() || words.iter().any(|w| select::glob(w, m.name) || breaks(m, w));
+        by_word && (rules.is_empty() || rules.iter().any(|r| breaks(m, r)))
+    };
+    let taken: Vec<&Mutant> = Mutant::all().filter(takes).collect();
+    if taken.is_empty() {
+        complain("harness: no mutant is selected; `harness list --mutants` lists them all\n");
+        return NOTHING;
+    }
+    let width = taken.iter().map(|m| m.name.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for mutant in Mutant::all() {
+    for mutant in taken {
         let breaks: Vec<&str> = mutant.breaks.iter().map(|r| r.0).collect();
         let _ = writeln!(text, "{:<width$}  {}", mutant.name, breaks.join(" "));
     }
-    text
+    print(&text);
+    OK
 }
 
 /// Prints a vector as text.
 pub(super) fn show(args: &ShowArgs) -> u8 {
     let Some(found) = golden().iter().find(|g| g.id == args.id) else {
+        if cells(&args.id) {
+            return OK;
+        }
         let near = select::near(&args.id, golden().iter().map(|g| g.id.as_str()));
         let mut text = format!("harness: no vector is called {:?}\n", args.id);
         if !near.is_empty() {
@@ -98,6 +115,21 @@ pub(super) fn show(args: &ShowArgs) -> u8 {
     let filled = filled(&item.vector, &outcome);
     print(&vector_print::vector(&filled));
     OK
+}
+
+/// Lists the vectors of the template with this id, where it is one's.
+fn cells(id: &str) -> bool {
+    let cells: Vec<&str> =
+        golden().iter().map(|g| g.id.as_str()).filter(|c| c.strip_prefix(id).is_some_and(|rest| rest.starts_with('@'))).collect();
+    if cells.is_empty() {
+        return false;
+    }
+    let mut text = format!("{id} is a template; `harness show` prints each of its {} vectors:\n", cells.len());
+    for cell in cells {
+        let _ = writeln!(text, "  {cell}");
+    }
+    print(&text);
+    true
 }
 
 /// The vector with every number as packetdrill wants it, relative to the two ISNs, as they came up in a run.
