@@ -293,7 +293,7 @@ fn what_was_allowed_fits_what_was_seen() {
 fn a_word_that_selects_nothing_is_2() {
     check(&["explian", "RFC9293:MUST-13"], 2, "nothing is selected by \"explian\" (is it \"explain\"?)");
     check(&["doctr"], 2, "is it \"doctor\"?");
-    check(&["handshake/passive-open", "rest"], 2, "is it \"reset\"?");
+    check(&["handshake/passive-open", "resett"], 2, "is it \"reset\"?");
     check(&["handshake/pasive-open"], 2, "is it \"handshake/passive-open\"?");
     check(&["RFC9293:MSUT-13"], 2, "is it \"RFC9293:MUST-13\"?");
     check(&["handshake/passive-open", "no-such-*"], 2, "nothing is selected by \"no-such-*\"");
