@@ -5,9 +5,9 @@ use crate::rules::{
     ACK_5961_RANGE, ACK_FUTURE, ACK_NOT_FIN, ACK_OOO_AT_ONCE, ACK_RANGE_CHECKED, ALL_BEFORE_ACK, CLOSE_SYN_RECEIVED, CLOSED_ACK,
     CLOSED_NO_ACK, CLOSED_RST, CONGESTION_CONTROL, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS,
     FULL_SEGMENTS, Family, HALF_DUPLEX_RST, INITIAL_WINDOW, ISN_CLOCK, ISN_PREDICTABLE, KARN, LIMITED_TRANSMIT, LISTEN_ACK, LISTEN_OTHER,
-    LISTEN_RST, LOSS_WINDOW, NOT_HELD, ONE_ACK_EACH, PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO, RESENT_WITHIN_SHRUNK,
-    RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES, SYN,
-    SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE,
+    LISTEN_RST, LOSS_WINDOW, MSS_OBEYED, MSS_OF_LINK, MSS_STATED, NOT_HELD, ONE_ACK_EACH, PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO,
+    RESENT_WITHIN_SHRUNK, RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES,
+    SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE,
     SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK,
     SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP,
     TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT, WINDOW_BEYOND, WINDOW_RETRACTED,
@@ -71,12 +71,12 @@ pub fn judged(rule: RuleId) -> Option<Judged> {
     if let Some(restated) = RESTATED.iter().find(|r| r.id == rule.0) {
         return Some(Judged::As(restated.families.iter().flat_map(Family::all).chain(restated.rules.iter().copied()).collect()));
     }
+    if let Some((_, vectors)) = ASSERTED.iter().find(|(id, _)| *id == rule.0) {
+        return Some(Judged::Asserted(vectors));
+    }
     let compartments = rule.0.ends_with("security-mismatch");
     if compartments {
         return Some(Judged::Not(Ground::NoTarget, "no target has security compartments, which the third step compares"));
-    }
-    if let Some((_, vectors)) = ASSERTED.iter().find(|(id, _)| *id == rule.0) {
-        return Some(Judged::Asserted(vectors));
     }
     NOT_JUDGED.iter().find(|(id, _, _)| *id == rule.0).map(|&(_, ground, why)| Judged::Not(ground, why))
 }
@@ -157,10 +157,14 @@ restated! {
     "RFC1122:4.2.2.20-1" = [] [SYN_RECEIVED_SYN_PASSIVE, WINDOW_BEYOND];
     "RFC1122:4.2.2.21-1" = [TEXT_OOO] [];
     "RFC1122:4.2.3.2-1" = [] [EVERY_SECOND];
+    // Sending the option and reading the peer's.
+    "RFC9293:MUST-14" = [] [MSS_STATED, MSS_OBEYED];
+    "RFC6691:2-2" = [] [MSS_OF_LINK];
+    "RFC6691:2-3" = [] [MSS_OBEYED];
     "RFC1337:1-1" = [] [SEQ_UNACCEPTABLE.at(State::TimeWait), RST_EXACT.at(State::TimeWait)];
 }
 
-/// Rules that vectors assert.
+/// Rules that vectors assert: a finding names the vector's first rule, or the rule that the oracle sees broken in it.
 const ASSERTED: &[(&str, &[&str])] = &[
     ("RFC9293:MUST-30", &["urgent/sent"]),
     ("RFC9293:3.1/urgent-pointer-ignored", &["urgent/pointer-without-flag"]),
@@ -171,7 +175,20 @@ const ASSERTED: &[(&str, &[&str])] = &[
     ("RFC7323:3-3", &["timestamps/syn-with-tsecr"]),
     ("RFC7323:3-8", &["timestamps/not-negotiated"]),
     ("RFC7323:4-2", &["timestamps/old-tsecr-is-no-sample"]),
+    ("RFC9293:MUST-4", &["options/syn-with-odd-options@nops", "options/mss-found@behind-nops"]),
+    ("RFC9293:MUST-5", &["options/on-text", "options/on-any-segment@unknown", "options/on-any-segment@mss"]),
+    ("RFC9293:MUST-6", &["options/syn-with-odd-options@unknown-kind", "options/mss-found@behind-an-unknown-option"]),
+    ("RFC9293:MUST-64", &["options/syn-with-odd-options@unaligned-mss", "options/mss-found@at-an-odd-offset"]),
+    ("RFC6994:3-1", &["options/mss-found@behind-an-experimental-option"]),
+    ("RFC2018:5-5", &["sack/malformed-from-peer@left-above-right", "sack/malformed-from-peer@below-the-window"]),
+    ("RFC7413:4-1", &["options/fast-open-ill-formed@of-3-octets", "options/fast-open-ill-formed@without-SYN"]),
 ];
+
+/// The vectors that assert rules, by rule.
+#[must_use]
+pub fn asserted() -> &'static [(&'static str, &'static [&'static str])] {
+    ASSERTED
+}
 
 /// Rules that cannot be judged, each with the reason.
 const NOT_JUDGED: &[(&str, Ground, &str)] = &[
@@ -274,6 +291,34 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
     ),
     ("RFC5961:7-2", Ground::BindsOthers, "it is said of the administrator's settings"),
     ("RFC5961:7-3", Ground::BindsNothing, "a held erratum; its advice, a counter for each connection, is what a profile's throttle is"),
+    ("RFC9293:SHLD-6", Ground::NoTarget, "binds an interface whose MTU differs from packet to packet, and no target has one"),
+    (
+        "RFC9293:MAY-3",
+        Ground::BindsNothing,
+        "a SYN always may state an MSS: nothing can break it, and no finding speaks of one that is there",
+    ),
+    (
+        "RFC9293:SHLD-8",
+        Ground::OtherWay,
+        "RFC 3168 section 6.1.1 says of the host that receives an ECN-setup SYN that it MAY answer with one: who does not may still implement ECN",
+    ),
+    ("RFC3168:6-2", Ground::BindsNothing, "ECE on the SYN-ACK is permitted once a SYN has asked for ECN, and nothing is demanded"),
+    ("RFC7413:4-3", Ground::NoTarget, "no call of a target switches the server's Fast Open on, and off is its default"),
+    ("RFC7413:4-4", Ground::NoTarget, "no Connect of a target asks for a cookie, and a server that is off gives none"),
+    ("RFC7413:4-5", Ground::NoTarget, "with the server's Fast Open off no cookie is valid"),
+    (
+        "RFC7413:4-6",
+        Ground::NoTarget,
+        "with the server's Fast Open off no cookie is looked at; that the text is left or queued is judged as LISTEN/syn-data",
+    ),
+    ("RFC7413:4-7", Ground::NoTarget, "no Connect of a target sends text with its SYN, so no client has a cookie to keep"),
+    ("RFC7413:4-8", Ground::NoTarget, "no SYN of a target has text or the option, which its repetition could leave out"),
+    ("RFC7413:4-9", Ground::NoTarget, "no SYN-ACK of a target has text or the option, which its repetition could leave out"),
+    (
+        "RFC7413:4-10",
+        Ground::NoTarget,
+        "no target sends text before the handshake ends; one that did would break the rule for SEND in SYN-RECEIVED",
+    ),
     ("RFC9293:3.10.7.1/CLOSED/data", Ground::Unseen, "what becomes of discarded text does not show outside the stack"),
     ("RFC9293:3.10.1/OPEN/CLOSED-active-unspecified", Ground::NoTarget, "the calls of a target always name the remote end"),
     ("RFC9293:3.10.1/OPEN/LISTEN-active", Ground::NoTarget, "no call of a target turns a listener into an active OPEN"),
@@ -281,28 +326,39 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Judged, NOT_JUDGED, RESTATED, judged};
+    use super::{ASSERTED, Judged, NOT_JUDGED, RESTATED, judged};
     use crate::catalogue::rules;
 
     /// The topics that must be judged whole.
-    const TOPICS: [&str; 6] = ["handshake", "teardown", "reset", "sequence-acceptance", "ack-processing", "timewait"];
+    const TOPICS: [&str; 10] = [
+        "handshake",
+        "teardown",
+        "reset",
+        "sequence-acceptance",
+        "ack-processing",
+        "timewait",
+        "options-mss",
+        "options-generic",
+        "tfo",
+        "checksum",
+    ];
 
     #[test]
-    fn every_rule_of_the_six_topics_is_judged_or_says_why_not() {
+    fn every_rule_of_these_topics_is_judged_or_says_why_not() {
         let open: Vec<_> = rules().iter().filter(|r| TOPICS.contains(&r.topic) && judged(r.id).is_none()).map(|r| r.id).collect();
         assert!(open.is_empty(), "neither judged nor excepted: {open:?}");
     }
 
     #[test]
     fn what_stands_here_is_in_the_catalogue_and_leads_to_rules_that_findings_name() {
-        for id in RESTATED.iter().map(|r| r.id).chain(NOT_JUDGED.iter().map(|(id, _, _)| *id)) {
+        for id in RESTATED.iter().map(|r| r.id).chain(ASSERTED.iter().map(|(id, _)| *id)).chain(NOT_JUDGED.iter().map(|(id, _, _)| *id)) {
             let rule = crate::catalogue::rule(id).unwrap_or_else(|| panic!("{id} is not in the catalogue"));
             match judged(rule.id) {
                 Some(Judged::As(names)) => assert!(
                     !names.is_empty() && names.iter().all(|n| matches!(judged(*n), Some(Judged::Named | Judged::Permission))),
                     "{id} leads to a rule that no finding names"
                 ),
-                Some(Judged::Not(..)) => {}
+                Some(Judged::Not(..) | Judged::Asserted(_)) => {}
                 other => panic!("{id} is {other:?} besides"),
             }
         }

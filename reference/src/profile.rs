@@ -43,6 +43,8 @@ pub struct Profile {
     pub give_up_orphan: Micros,
     /// MTU of the stack's link, octets.
     pub mtu: u16,
+    /// Whether the stack's IP layer puts fragments together again (RFC 9293 MUST-67: MMS_R).
+    pub reassembles: bool,
     /// Segments of the initial window: RFC 6928 allows 10.
     pub initial_window: u32,
     /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
@@ -81,6 +83,7 @@ impl Default for Profile {
             give_up_syn: 180 * SECOND,
             give_up_orphan: 100 * SECOND,
             mtu: 1500,
+            reassembles: true,
             initial_window: 10,
             reply_throttle: None,
             half_duplex_close: true,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use tcp_reference::catalogue::{self, Observable};
+use tcp_reference::judged::asserted;
 use tcp_vectors::{golden, lint, parse};
 
 /// The topics that the vectors cover so far.
@@ -34,6 +35,17 @@ fn every_rule_of_the_topics_has_a_vector() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn the_vectors_that_assert_a_rule_are_there_and_cite_it() {
+    for (rule, ids) in asserted() {
+        for id in *ids {
+            let g = golden().iter().find(|g| g.id == *id).unwrap_or_else(|| panic!("{rule}: there is no vector {id}"));
+            let vector = parse::vector(&g.id, g.file, &g.text).unwrap_or_else(|e| panic!("{e}"));
+            assert!(vector.header.rules.iter().any(|r| r == rule), "{id} does not cite {rule}");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tcp_reference::segment::{Segment, Tuple};
+use tcp_reference::segment::{Segment, TcpOption, Tuple};
+use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
 use tcp_vectors::model::{Base, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
 
@@ -48,7 +49,7 @@ impl Session<'_> {
             flags: spec.flags,
             window: spec.window,
             urgent: spec.urgent,
-            options: spec.options.clone(),
+            options: with_absolute_edges(&spec.options, view.iss().unwrap_or_default()),
             payload: Vec::new(),
         };
         let position = segment.text_start().since(view.irs() + 1);
@@ -74,6 +75,16 @@ impl Session<'_> {
         self.trace.push(self.now, What::Arrive { tuple, arrival });
         Ok(datagram)
     }
+}
+
+/// Edges of SACK blocks count from the stack's ISN, as ACK does.
+fn with_absolute_edges(options: &[TcpOption], iss: Seq) -> Vec<TcpOption> {
+    let absolute = |&(left, right): &(Seq, Seq)| (iss + left.0, iss + right.0);
+    let resolved = |option: &TcpOption| match option {
+        TcpOption::Sack(blocks) => TcpOption::Sack(blocks.iter().map(absolute).collect()),
+        other => other.clone(),
+    };
+    options.iter().map(resolved).collect()
 }
 
 /// What a datagram with something odd about it means to a receiver.

@@ -185,6 +185,7 @@ impl Hypothesis {
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
         self.take_timestamps(before, segment, at.now);
         self.user.scaling.take(segment, before.tcb().is_none());
+        self.note_sack(before, segment);
         let Conn::Open(tcb) = &self.conn else { return };
         let old_una = match before {
             Conn::Absent => tcb.snd_una,

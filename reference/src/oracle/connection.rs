@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) written: Vec<Vec<u8>>,
     /// What the peer sent.
     pub(crate) received: Received,
+    /// A SYN of the peer has offered SACK.
+    pub(crate) sack_offered: bool,
     /// Room for the next explanations, kept so that it need not be asked for again.
     spare: Vec<Hypothesis>,
     pub(super) log: Vec<Entry>,
@@ -104,6 +106,7 @@ impl Connection {
             hypotheses: vec![Hypothesis::new()],
             written: Vec::new(),
             received: Received::default(),
+            sack_offered: false,
             spare: Vec::new(),
             log: Vec::new(),
             checkpoints: VecDeque::new(),

@@ -179,6 +179,7 @@ impl Hypothesis {
         self.clocks.rmss = seg.mss().unwrap_or(crate::tcb::DEFAULT_MSS_V4);
         self.iss_unseen = false;
         self.user.offers_timestamps = seg.timestamps().is_some();
+        self.sack.own = seg.sack_permitted();
         self.sent_head(sent);
         Ok(Licence { rule: due.rule, demanded: true })
     }
@@ -221,6 +222,7 @@ impl Hypothesis {
             // previous connection incarnation".
             return Err(Misfit::new(rules::REOPENED, "isn", BREAKS));
         }
+        self.sack.own |= seg.sack_permitted();
         if first {
             self.scale_offered(sent)?;
         }

@@ -10,6 +10,7 @@ use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::oracle::hypothesis::Hypothesis;
 use crate::oracle::isn::Isns;
+use crate::oracle::options::{Circumstances, breaches};
 use crate::profile::Profile;
 use crate::relation::not_unicast;
 use crate::rules;
@@ -36,6 +37,8 @@ pub struct Oracle {
     stats: Stats,
     now: Micros,
     isns: Isns,
+    /// The user has set an MSS on some socket.
+    mss_set: bool,
 }
 
 /// What a socket stands for.
@@ -89,6 +92,7 @@ impl Oracle {
             stats: Stats::default(),
             now: 0,
             isns: Isns::default(),
+            mss_set: false,
         }
     }
 
@@ -181,6 +185,7 @@ impl Oracle {
             let port = self.port(&tuple);
             let c = self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             c.received.add(segment.text_start(), &segment.payload);
+            c.sack_offered |= segment.is_syn() && segment.sack_permitted();
             self.judge(tuple, index, Kind::Arrive(port), usize::MAX, trace);
         } else if let Arrival::Discarded(reason) = arrival {
             let rule = match reason {
@@ -202,8 +207,14 @@ impl Oracle {
             };
             self.find(rule, kind, tuple, index, trace, "a well-formed header");
         }
-        if segment.mss().is_some() && !segment.is_syn() {
-            self.find(rules::MSS_ONLY_ON_SYN, "mss", tuple, index, trace, "no MSS option outside a SYN");
+        let by = Circumstances {
+            profile: &self.profile,
+            v4: tuple.local.is_ipv4(),
+            mss_set: self.mss_set,
+            sack_offered: self.connections.get(&tuple).is_some_and(|c| c.sack_offered),
+        };
+        for (rule, kind, allowed) in breaches(segment, &by) {
+            self.find(rule, kind, tuple, index, trace, allowed);
         }
         if tuple.is_not_unicast()
             && let Some(&(rule, _)) = self.last_arrival.get(&tuple)
@@ -262,6 +273,7 @@ impl Oracle {
     }
 
     fn call(&mut self, index: usize, call: &Call, result: &CallResult, trace: &Trace) {
+        self.mss_set |= matches!(call, Call::Set { option: SetOption::Mss(_), .. });
         match (call, result) {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });

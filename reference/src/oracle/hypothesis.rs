@@ -5,6 +5,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
 use crate::oracle::congestion::Flight;
 use crate::oracle::rto::RtoFloor;
+use crate::oracle::sack::Sacks;
 use crate::oracle::scaling::Scaling;
 use crate::oracle::timestamps::Stamps;
 use crate::profile::{Profile, SECOND};
@@ -31,6 +32,7 @@ pub(crate) struct Hypothesis {
     pub(crate) may_update: bool,
     pub(crate) clocks: Clocks,
     pub(crate) user: User,
+    pub(crate) sack: Sacks,
     /// The last thing that happened to the connection, for the blame.
     pub(crate) last: Last,
     /// Rules of SHOULD level that this explanation breaks and that were not reported yet.
@@ -299,6 +301,7 @@ impl Hypothesis {
             may_update: false,
             clocks: Clocks::default(),
             user: User::default(),
+            sack: Sacks::default(),
             last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
             departs: Departures::default(),
             blame: None,

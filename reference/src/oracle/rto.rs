@@ -23,7 +23,7 @@ impl Hypothesis {
     pub(crate) fn retransmission(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
-        let nxt = tcb.snd_nxt;
+        let (nxt, una) = (tcb.snd_nxt, tcb.snd_una);
         if seg.seq.le(tcb.snd_una) {
             self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
         }
@@ -48,7 +48,10 @@ impl Hypothesis {
             // What came is no duplicate: it has text, or another window.
             return Err(Misfit { level: Level::Spec, ..Misfit::new(rules::DUPLICATE_ACK, "early", BREAKS) });
         }
-        if seg.seq.gt(tcb.snd_una) {
+        if let Some(licence) = self.tail_probe(sent) {
+            return Ok(licence);
+        }
+        if seg.seq.gt(una) {
             return Err(Misfit { level: Level::Spec, ..Misfit::new(rules::EARLIEST_FIRST, "not-earliest", BREAKS) });
         }
         let licence = self.timed_out(sent, 0)?;

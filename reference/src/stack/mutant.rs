@@ -131,6 +131,12 @@ pub enum Fault {
     ClockOfNanoseconds,
     /// The segment has this timestamps option besides: TSval and TSecr.
     ExtraTimestamps(u32, u32),
+    /// The MSS option states this.
+    Mss(u16),
+    /// The reply has an option of this kind more: MSS, SACK-permitted, SACK, or one without data.
+    ExtraOption(u8),
+    /// The options behind the first of this kind in the peer's SYN are not read.
+    StopsReadingAt(u8),
 }
 
 impl Mutant {
@@ -190,6 +196,11 @@ impl Mutant {
                     tcb.take_window(segment);
                 }
             }
+            Fault::StopsReadingAt(kind) if segment.options.iter().any(|o| o.kind() == Some(kind)) => {
+                if let Some(tcb) = outcome.next.tcb_mut() {
+                    (tcb.snd_mss, tcb.mss_stated) = (crate::tcb::DEFAULT_MSS_V4, false);
+                }
+            }
             Fault::RcvNxtOff(by) => {
                 if let Some(tcb) = outcome.next.tcb_mut() {
                     tcb.rcv_nxt = tcb.rcv_nxt.moved(by);
@@ -232,6 +243,19 @@ impl Mutant {
                 segment.options.extend([TcpOption::Nop, TcpOption::Nop, TcpOption::Timestamps { val, ecr }]);
             }
             Fault::ResetInstead => segment = Segment::rst(segment.seq),
+            Fault::Mss(mss) => {
+                for option in &mut segment.options {
+                    if let TcpOption::Mss(stated) = option {
+                        *stated = mss;
+                    }
+                }
+            }
+            Fault::ExtraOption(kind) => segment.options.push(match kind {
+                2 => TcpOption::Mss(1460),
+                4 => TcpOption::SackPermitted,
+                5 => TcpOption::Sack(vec![(segment.ack + 10, segment.ack + 20)]),
+                _ => TcpOption::Other { kind, data: Vec::new() },
+            }),
             Fault::Late(by) => {
                 out.push((by, segment));
                 return;

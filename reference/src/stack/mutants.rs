@@ -328,4 +328,16 @@ mutants! {
     "closing-urgent-closes": Fault::Closes, at [at!("CLOSING/urg")], breaks [at!("CLOSING/urg")];
     "last-ack-urgent-closes": Fault::Closes, at [at!("LAST-ACK/urg")], breaks [at!("LAST-ACK/urg")];
     "time-wait-urgent-closes": Fault::Closes, at [at!("TIME-WAIT/urg")], breaks [at!("TIME-WAIT/urg"), rules::TIME_WAIT_2MSL];
+    // Options.
+    "mss-beyond-any-datagram": Fault::Mss(65_500), at [rules::LISTEN_SYN], breaks [rules::MSS_RECEIVABLE];
+    "mss-not-stated": Fault::LacksOption(2), at [rules::LISTEN_SYN], breaks [rules::MSS_STATED];
+    "mss-not-stated-when-opening": Fault::LacksOption(2), at [rules::OPEN_ACTIVE], breaks [rules::MSS_STATED];
+    "mss-of-536": Fault::Mss(536), at [rules::LISTEN_SYN], breaks [rules::MSS_OF_LINK];
+    "mss-less-options": Fault::Mss(1448), at [rules::OPEN_ACTIVE], breaks [rules::MSS_OF_LINK];
+    "mss-on-text": Fault::ExtraOption(2), at [rules::SEND], breaks [rules::MSS_ONLY_ON_SYN];
+    "options-behind-a-nop-not-read": Fault::StopsReadingAt(1), at [rules::LISTEN_SYN], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
+    "options-behind-an-unknown-one-not-read": Fault::StopsReadingAt(200), at [rules::LISTEN_SYN], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
+    "sack-permitted-on-text": Fault::ExtraOption(4), at [rules::SEND], breaks [rules::SACK_PERMITTED_ON_SYN];
+    "sack-not-permitted": Fault::ExtraOption(5), at [at!("ESTABLISHED/text-in-window-ooo")], breaks [rules::SACK_IF_PERMITTED];
+    "fast-open-unasked": Fault::ExtraOption(34), at [rules::LISTEN_SYN], breaks [rules::FAST_OPEN_OFF];
 }
