@@ -185,7 +185,7 @@ impl Hypothesis {
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
         self.take_timestamps(before, segment, at.now);
         self.user.scaling.take(segment, before.tcb().is_none());
-        self.note_sack(before, segment);
+        self.note_sack(before, segment, at.event);
         let Conn::Open(tcb) = &self.conn else { return };
         let old_una = match before {
             Conn::Absent => tcb.snd_una,

@@ -179,6 +179,7 @@ impl Hypothesis {
         let seg = sent.segment;
         let owed = |d: &Due| Some(d.cause) == cause;
         self.dues.forget(owed);
+        self.report_sent();
         if self.conn.tcb().is_none_or(|t| seg.seq.le(t.snd_una)) {
             self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
             self.clocks.rto_since = self.clocks.rto_since.max(sent.at);

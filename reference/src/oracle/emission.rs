@@ -295,6 +295,7 @@ impl Hypothesis {
         self.first_window(sent)?;
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
         self.window_worth_offering(seg)?;
+        self.reports_truly(sent)?;
         self.advertise(sent);
         self.acknowledged();
         self.clocks.full_unacked = 0;

@@ -11,6 +11,7 @@ use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::mutant::{Fault, Mutant};
+use crate::stack::sack::Reports;
 use crate::stack::timestamps::Stamps;
 use crate::state::State;
 use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
@@ -46,6 +47,8 @@ pub struct Endpoint {
     pub(crate) stamps: Stamps,
     /// The peer's SYN had the window scale option.
     pub(crate) scaling_asked: bool,
+    /// What is reported of text out of order.
+    pub(crate) reports: Reports,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -106,6 +109,7 @@ impl Endpoint {
             seen: None,
             stamps: Stamps::default(),
             scaling_asked: false,
+            reports: Reports::default(),
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -167,6 +171,9 @@ impl Endpoint {
         (self.mutant, self.now) = (mutant, now);
         self.forget_held(&mut outcome, segment);
         self.take_timestamps(&outcome, segment, policy, begins);
+        if segment.is_syn() && (begins || matches!(self.conn, Conn::SynSent(_))) {
+            self.reports.on = policy.sack && segment.sack_permitted();
+        }
         self.apply(outcome, segment, now, policy);
         retired
     }
@@ -187,6 +194,7 @@ impl Endpoint {
                     self.timers.first_unanswered = now;
                 }
             }
+            self.note_reports(&before, segment);
             self.take_text(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
             self.take_ack(&before, segment, acceptable, now);
@@ -618,6 +626,11 @@ impl Endpoint {
         let segment = match scale {
             Some(n) => segment.with_option(TcpOption::Nop).with_option(TcpOption::WindowScale(n)),
             None => segment,
+        };
+        let offers = if segment.is_ack() { self.reports.on } else { policy.sack };
+        let segment = match offers {
+            true => segment.with_option(TcpOption::Nop).with_option(TcpOption::Nop).with_option(TcpOption::SackPermitted),
+            false => segment,
         };
         if segment.is_ack() || !policy.timestamps { segment } else { self.with_first_timestamp(segment) }
     }

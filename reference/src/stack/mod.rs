@@ -9,6 +9,7 @@ mod mutant;
 mod mutants;
 mod output;
 mod policy;
+mod sack;
 mod timestamps;
 
 use std::borrow::Cow;

@@ -340,4 +340,14 @@ mutants! {
     "sack-permitted-on-text": Fault::ExtraOption(4), at [rules::SEND], breaks [rules::SACK_PERMITTED_ON_SYN];
     "sack-not-permitted": Fault::ExtraOption(5), at [at!("ESTABLISHED/text-in-window-ooo")], breaks [rules::SACK_IF_PERMITTED];
     "fast-open-unasked": Fault::ExtraOption(34), at [rules::LISTEN_SYN], breaks [rules::FAST_OPEN_OFF];
+    // Selective acknowledgments.
+    "sack-not-in-every-ack": Fault::Departs, at [rules::SACK_IN_EVERY_ACK], with Policy::with_sack, breaks [rules::SACK_IN_EVERY_ACK];
+    "sack-lowest-block-first": Fault::Departs, at [rules::SACK_NEWEST_FIRST], with Policy::with_sack, breaks [rules::SACK_NEWEST_FIRST];
+    "sack-one-block": Fault::Departs, at [rules::SACK_AS_MANY], with Policy::with_sack, breaks [rules::SACK_AS_MANY];
+    "sack-lowest-blocks-repeated": Fault::Departs, at [rules::SACK_LATEST_REPEATED], with Policy::with_sack, breaks [rules::SACK_LATEST_REPEATED];
+    "sack-edge-off": Fault::Departs, at [rules::SACK_BLOCKS], with Policy::with_sack, breaks [rules::SACK_BLOCKS];
+    "duplicate-not-always-reported": Fault::Departs, at [rules::DUPLICATE_REPORTED], with Policy::with_sack, breaks [rules::DUPLICATE_REPORTED];
+    "duplicate-reported-again": Fault::Departs, at [rules::DUPLICATE_ONCE], with Policy::with_sack, breaks [rules::DUPLICATE_ONCE];
+    "duplicate-without-its-block": Fault::Departs, at [rules::DUPLICATE_ENCLOSED], with Policy::with_sack, breaks [rules::DUPLICATE_ENCLOSED];
+    "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
 }

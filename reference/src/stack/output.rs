@@ -316,7 +316,7 @@ impl Endpoint {
 
     /// The most octets of text in a segment beside the options: what the peer takes, and what the link does (RFC 9293 section 3.7.1).
     fn room(&self, tcb: &Tcb) -> usize {
-        let options = if self.seen.is_some() { 12 } else { 0 };
+        let options = if self.seen.is_some() { 12 } else { 0 } + self.report_len(tcb);
         let link = MTU - if self.tuple.local.is_ipv4() { 40 } else { 60 };
         usize::from(tcb.believed_mss().min(link)).saturating_sub(options).max(1)
     }
@@ -329,6 +329,7 @@ impl Endpoint {
     /// Sends a segment on account of `rule`; a mutant may spoil it.
     pub(crate) fn put(&mut self, rule: RuleId, segment: Segment) {
         let segment = if self.seen.is_some() { self.with_timestamps(rule, segment) } else { segment };
+        let segment = self.with_report(segment);
         self.spoil(rule, segment);
     }
 

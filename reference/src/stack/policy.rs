@@ -33,6 +33,8 @@ pub struct Policy {
     pub paws: bool,
     /// With timestamps: a RST with a TSecr that is not the newest TSval is ignored (RFC 7323 section 5.2).
     pub checks_reset_echo: bool,
+    /// SACK is offered and taken up (RFC 2018), and duplicates are reported (RFC 2883).
+    pub sack: bool,
     /// Whoever resets a connection keeps it in TIME-WAIT (RFC 9293 section 3.5.2).
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
@@ -59,6 +61,7 @@ impl Default for Policy {
             timestamps: false,
             paws: false,
             checks_reset_echo: false,
+            sack: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
             declared_rto_min: SECOND,
@@ -78,6 +81,12 @@ impl Policy {
     #[must_use]
     pub fn with_timestamps() -> Policy {
         Policy { timestamps: true, ..Policy::default() }
+    }
+
+    /// SACK.
+    #[must_use]
+    pub fn with_sack() -> Policy {
+        Policy { sack: true, ..Policy::default() }
     }
 
     /// A profile that takes shorter time-outs for granted.
@@ -122,6 +131,8 @@ impl Policy {
             ("timestamps", Policy::with_timestamps()),
             ("timestamps and PAWS", Policy::with_paws()),
             ("timestamps, PAWS and a check of a reset's TSecr", Policy { checks_reset_echo: true, ..Policy::with_paws() }),
+            ("SACK", Policy::with_sack()),
+            ("SACK and timestamps", Policy { sack: true, ..Policy::with_timestamps() }),
             ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
             ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
             ("drops out-of-order text", Policy::without_reassembly()),
