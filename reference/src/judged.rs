@@ -6,12 +6,12 @@ use crate::rules::{
     CLOSED_NO_ACK, CLOSED_RST, CONGESTION_CONTROL, DELAYED_ACK, ECHO, EVERY_SECOND, FAMILIES, FIN_ACKS_OURS, FIN_NOT_ACKS_OURS,
     FULL_SEGMENTS, Family, HALF_DUPLEX_RST, INITIAL_WINDOW, ISN_CLOCK, ISN_PREDICTABLE, KARN, LIMITED_TRANSMIT, LISTEN_ACK, LISTEN_OTHER,
     LISTEN_RST, LOSS_WINDOW, MSS_OBEYED, MSS_OF_LINK, MSS_STATED, NOT_HELD, ONE_ACK_EACH, PAWS, PERMISSIONS, PROBED_FOR_EVER, QUEUE_OOO,
-    RESENT_WITHIN_SHRUNK, RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF, SEQ_UNACCEPTABLE, SEQ_UNACCEPTABLE_RST, SINGLES,
-    SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, SYN_RECEIVED_SYN_ACTIVE,
-    SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST, SYN_SENT_RST_ACK_OK,
-    SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP, TIME_WAIT_FIRST_TIMESTAMP,
-    TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT, WINDOW_BEYOND, WINDOW_RETRACTED,
-    WINDOW_SHRUNK, ZERO_WINDOW_EXCEPTIONS,
+    RESENT_WITHIN_SHRUNK, RETRANSMISSION_TIMEOUT, RST_EXACT, RST_IN_WINDOW, RTO_BACKOFF, SACKED_HEAD_RESENT, SEQ_UNACCEPTABLE,
+    SEQ_UNACCEPTABLE_RST, SINGLES, SYN, SYN_RECEIVED_ACK_ACCEPTABLE, SYN_RECEIVED_ACK_UNACCEPTABLE, SYN_RECEIVED_SYN_ACK_SIMULTANEOUS,
+    SYN_RECEIVED_SYN_ACTIVE, SYN_RECEIVED_SYN_PASSIVE, SYN_SENT_ACK_UNACCEPTABLE, SYN_SENT_ACK_UNACCEPTABLE_RST, SYN_SENT_NO_SYN_NO_RST,
+    SYN_SENT_RST_ACK_OK, SYN_SENT_RST_NO_ACK, SYN_SENT_SYN_ACK, SYN_SENT_SYN_ONLY, TEXT, TEXT_OOO, TIME_WAIT_EQUAL_TIMESTAMP,
+    TIME_WAIT_FIRST_TIMESTAMP, TIME_WAIT_NEWER_TIMESTAMP, TIME_WAIT_SYN_DROPPED, TIME_WAIT_WITHOUT_TIMESTAMP, TRIM, USER_TIMEOUT,
+    WINDOW_BEYOND, WINDOW_RETRACTED, WINDOW_SHRUNK, ZERO_WINDOW_EXCEPTIONS,
 };
 use crate::state::State;
 
@@ -159,6 +159,7 @@ restated! {
     "RFC1122:4.2.3.2-1" = [] [EVERY_SECOND];
     // Sending the option and reading the peer's.
     "RFC9293:MUST-14" = [] [MSS_STATED, MSS_OBEYED];
+    "RFC2018:5-4" = [] [SACKED_HEAD_RESENT];
     "RFC6691:2-2" = [] [MSS_OF_LINK];
     "RFC6691:2-3" = [] [MSS_OBEYED];
     "RFC1337:1-1" = [] [SEQ_UNACCEPTABLE.at(State::TimeWait), RST_EXACT.at(State::TimeWait)];
@@ -302,6 +303,11 @@ const NOT_JUDGED: &[(&str, Ground, &str)] = &[
         Ground::OtherWay,
         "RFC 3168 section 6.1.1 says of the host that receives an ECN-setup SYN that it MAY answer with one: who does not may still implement ECN",
     ),
+    (
+        "RFC2018:5-2",
+        Ground::OtherWay,
+        "erratum 1610 makes it a SHOULD, and RFC 6675 section 5.1 keeps the ranges where reneging is tested for: after a time-out both are right",
+    ),
     ("RFC3168:6-2", Ground::BindsNothing, "ECE on the SYN-ACK is permitted once a SYN has asked for ECN, and nothing is demanded"),
     ("RFC7413:4-3", Ground::NoTarget, "no call of a target switches the server's Fast Open on, and off is its default"),
     ("RFC7413:4-4", Ground::NoTarget, "no Connect of a target asks for a cookie, and a server that is off gives none"),
@@ -330,7 +336,7 @@ mod tests {
     use crate::catalogue::rules;
 
     /// The topics that must be judged whole.
-    const TOPICS: [&str; 10] = [
+    const TOPICS: [&str; 11] = [
         "handshake",
         "teardown",
         "reset",
@@ -341,6 +347,7 @@ mod tests {
         "options-generic",
         "tfo",
         "checksum",
+        "sack",
     ];
 
     #[test]

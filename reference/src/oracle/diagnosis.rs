@@ -228,7 +228,11 @@ impl Hypothesis {
             h.clocks.progress_since = h.clocks.progress_since.max(due.deadline) + 3600 * crate::profile::SECOND;
         }
         let delayed_text = rules::TEXT.all().chain([rules::TRIM]).any(|r| r == due.rule);
-        let rule = if delayed_text { rules::DELAYED_ACK } else { due.rule };
+        let rule = match delayed_text {
+            true => rules::DELAYED_ACK,
+            false if due.rule == rules::RETRANSMISSION_TIMEOUT && self.head_sacked() => rules::SACKED_HEAD_RESENT,
+            false => due.rule,
+        };
         let state = self.conn.state(false);
         h.blame = Some(Blame { rule, level: due.level, state, event, cause: Some(due.cause), kind: "silence", surprise: EXACT });
         h

@@ -27,6 +27,7 @@ impl Hypothesis {
         if seg.seq.le(tcb.snd_una) {
             self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
         }
+        self.skips_sacked(sent);
         if let Some((resent, below)) = self.clocks.resend_below
             && seg.seq.ge(resent)
             && seg.seq.lt(below)
@@ -91,6 +92,7 @@ impl Hypothesis {
         self.clocks.timeouts = self.clocks.timeouts.saturating_add(1);
         self.clocks.backoff = (self.clocks.backoff + 1).min(16);
         self.flight_lost(sent);
+        self.forget_sacked();
         self.resent_head(sent);
         Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: true })
     }

@@ -32,6 +32,8 @@ pub(crate) struct Sacks {
     duplicate_at: Option<usize>,
     /// First blocks of the options sent, the latest first.
     reported: [Option<Range>; 4],
+    /// What the peer has reported of the stack's text since the last time-out.
+    sacked: Few,
     /// Where the last tail loss probe ended.
     tail_probed: Option<Seq>,
 }
@@ -50,6 +52,17 @@ impl Few {
             Some(free) => *free = Some(range),
             None => self.more = true,
         }
+    }
+
+    /// With this range, which takes the place of those that it holds.
+    fn join(&mut self, range: Range) {
+        if self.iter().any(|r| holds(r, range)) {
+            return;
+        }
+        for old in &mut self.ranges {
+            *old = old.filter(|r| !holds(range, *r));
+        }
+        self.push(range);
     }
 
     fn iter(&self) -> impl Iterator<Item = Range> + '_ {
@@ -95,6 +108,14 @@ impl Hypothesis {
             return;
         }
         let (Conn::Open(was), Conn::Open(tcb)) = (before, &self.conn) else { return };
+        for option in &segment.options {
+            if let TcpOption::Sack(blocks) = option
+                && self.sack.own
+            {
+                let could_be = |b: &&Range| b.0.lt(b.1) && b.0.gt(tcb.snd_una) && b.1.le(tcb.snd_nxt);
+                blocks.iter().filter(could_be).for_each(|&block| self.sack.sacked.join(block));
+            }
+        }
         if !self.sack.peer || segment.is_empty() || segment.is_rst() {
             return;
         }
@@ -225,6 +246,27 @@ impl Hypothesis {
             }
         }
         wanted.iter().flatten().all(|held| others.iter().any(|block| overlap(*held, *block)))
+    }
+
+    /// Whether the peer has reported the octet at SND.UNA: it may have let it go since (RFC 2018 section 8), so the timer's segment is owed all the
+    /// same.
+    pub(crate) fn head_sacked(&self) -> bool {
+        self.conn.tcb().is_some_and(|t| self.sack.sacked.iter().any(|(left, right)| left.le(t.snd_una) && t.snd_una.lt(right)))
+    }
+
+    /// Text leaves again: what the peer has reported is skipped (RFC 2018 section 5) until the timer has expired.
+    pub(crate) fn skips_sacked(&mut self, sent: &Sent<'_>) {
+        let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return };
+        let behind_head = seg.seq.gt(tcb.snd_una) && seg.end().lt(tcb.snd_nxt) && self.clocks.timeouts == 0;
+        if behind_head && self.sack.sacked.iter().any(|r| holds(r, (seg.seq, seg.end()))) {
+            self.depart(rules::SACKED_SKIPPED, sent.event);
+        }
+    }
+
+    /// The retransmission timer has expired: "SHOULD turn off all of the SACKed bits".
+    pub(crate) fn forget_sacked(&mut self) {
+        self.sack.sacked = Few::default();
     }
 
     /// Where both ends have offered SACK, the last segment in flight may leave again long before the retransmission timer expires, to draw an

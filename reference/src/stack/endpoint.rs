@@ -197,6 +197,7 @@ impl Endpoint {
             self.note_reports(&before, segment);
             self.take_text(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
+            self.note_sacked(segment);
             self.take_ack(&before, segment, acceptable, now);
         }
         self.note_state(&before, outcome.signal, outcome.time_wait, now, policy);

@@ -350,4 +350,6 @@ mutants! {
     "duplicate-reported-again": Fault::Departs, at [rules::DUPLICATE_ONCE], with Policy::with_sack, breaks [rules::DUPLICATE_ONCE];
     "duplicate-without-its-block": Fault::Departs, at [rules::DUPLICATE_ENCLOSED], with Policy::with_sack, breaks [rules::DUPLICATE_ENCLOSED];
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
+    "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED];
+    "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
 }

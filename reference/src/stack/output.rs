@@ -31,7 +31,10 @@ impl Endpoint {
             self.acknowledge(rules::DELAYED_ACK);
         }
         if self.timers.retransmit.is_some_and(|t| t <= now) {
-            if mutant.is_some_and(|m| m.drops_timer(&self.conn)) || self.loses_timer() {
+            if mutant.is_some_and(|m| m.drops_timer(&self.conn))
+                || self.loses_timer()
+                || (self.head_sacked() && self.mutated(Fault::NoReply, rules::SACKED_HEAD_RESENT))
+            {
                 self.timers.retransmit = None;
                 return;
             }
@@ -183,6 +186,9 @@ impl Endpoint {
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = None;
             self.resend_head(policy);
+            if self.mutated(Fault::Departs, rules::SACKED_SKIPPED) {
+                self.resend_behind_head();
+            }
             self.arm_retransmit(now);
         } else if std::mem::take(&mut self.timers.partial_ack) {
             self.resend_head(policy);

@@ -16,6 +16,8 @@ pub(crate) struct Reports {
     latest: Vec<Seq>,
     /// Text that had come before and was not reported yet.
     duplicate: Option<(Seq, Seq)>,
+    /// What the peer has reported of the stack's own text.
+    sacked: Vec<(Seq, Seq)>,
     /// Segments that could bear a report so far, and duplicates that came, for mutants.
     count: u32,
     duplicates: u32,
@@ -25,7 +27,7 @@ impl Endpoint {
     /// A segment with text has come, and the connection has become what it makes of it.
     pub(crate) fn note_reports(&mut self, before: &Conn, segment: &Segment) {
         let (Conn::Open(was), Conn::Open(tcb)) = (before, &self.conn) else { return };
-        if !self.reports.on || segment.payload.is_empty() || segment.is_syn() {
+        if !self.reports.on || segment.payload.is_empty() || segment.is_syn() || segment.is_rst() || !segment.is_ack() {
             return;
         }
         let (from, to) = (segment.seq, segment.text_end());
@@ -43,6 +45,26 @@ impl Endpoint {
             self.reports.latest.insert(0, at);
             self.reports.latest.truncate(LATEST);
         }
+    }
+
+    /// What the peer reports of the stack's own text. The sender resends the head alone, so nothing is skipped on account of it.
+    pub(crate) fn note_sacked(&mut self, segment: &Segment) {
+        let Conn::Open(tcb) = &self.conn else { return };
+        let una = tcb.snd_una;
+        self.reports.sacked.retain(|&(_, right)| right.gt(una));
+        for option in &segment.options {
+            if let TcpOption::Sack(blocks) = option
+                && self.reports.on
+                && self.reports.sacked.len() < LATEST
+            {
+                self.reports.sacked.extend(blocks.iter().filter(|b| b.0.gt(una) && b.1.le(tcb.snd_nxt)));
+            }
+        }
+    }
+
+    /// Whether the peer has reported the octet at SND.UNA.
+    pub(crate) fn head_sacked(&self) -> bool {
+        self.conn.tcb().is_some_and(|t| self.reports.sacked.iter().any(|&(left, right)| left.le(t.snd_una) && t.snd_una.lt(right)))
     }
 
     /// Octets of the SACK option that a segment with text bears.
