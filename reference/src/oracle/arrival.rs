@@ -6,7 +6,7 @@ use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
-use crate::segment::{Flags, Segment, TcpOption};
+use crate::segment::{Segment, TcpOption};
 use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::Conn;
@@ -186,6 +186,7 @@ impl Hypothesis {
         self.take_timestamps(before, segment, at.now);
         self.user.scaling.take(segment, before.tcb().is_none());
         self.note_sack(before, segment, at.event);
+        self.note_ecn(before, segment);
         let Conn::Open(tcb) = &self.conn else { return };
         let old_una = match before {
             Conn::Absent => tcb.snd_una,
@@ -250,7 +251,6 @@ impl Hypothesis {
             clocks.sacked = true;
         }
         let old_nxt = was.map_or(tcb.rcv_nxt, |w| w.rcv_nxt);
-        self.user.ecn |= segment.is_syn() && segment.flags.any(Flags::ECE | Flags::CWR);
         let in_order = tcb.rcv_nxt != old_nxt;
         if in_order {
             self.filled_to = (tcb.rcv_nxt.gt(segment.end()) && segment.end().gt(old_nxt)).then_some(segment.end());

@@ -93,18 +93,10 @@ impl Hypothesis {
         self.emit_in_use(sent)
     }
 
-    /// ECE and CWR only where ECN was asked for (RFC 3168 section 6.1.1).
+    /// ECE and CWR only where ECN was set up (RFC 3168 section 6.1.1), URG as section 3.8.5 has it.
     fn flags_in_use(&mut self, segment: &Segment) -> Result<(), Misfit> {
         self.urgent_pointer(segment)?;
-        let asks = Flags::ECE | Flags::CWR;
-        if segment.is_syn() && !segment.is_ack() && segment.flags.has(asks) {
-            self.user.ecn = true;
-        }
-        if segment.flags.any(asks) && !self.user.ecn {
-            let rule = if segment.is_syn() { rules::ECN_SETUP } else { rules::ECN_NEGOTIATED };
-            return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "ecn", BREAKS) });
-        }
-        Ok(())
+        self.ecn_in_use(segment)
     }
 
     fn emit_in_use(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
@@ -395,6 +387,7 @@ impl Hypothesis {
         self.stops_at_field(sent)?;
         self.segmented_well(sent)?;
         self.pushes(seg)?;
+        self.reduction_told(sent)?;
         self.moved_on(sent);
         let rule = if seg.is_fin() { close_rule } else { rules::SEND };
         Ok(Licence { rule, demanded: true })

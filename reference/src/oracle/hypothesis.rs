@@ -4,6 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::Port;
 use crate::oracle::congestion::Flight;
+use crate::oracle::ecn::Ecn;
 use crate::oracle::rto::RtoFloor;
 use crate::oracle::sack::Sacks;
 use crate::oracle::scaling::Scaling;
@@ -214,8 +215,8 @@ pub(crate) struct User {
     pub(crate) scaling: Scaling,
     /// The ISN must be at or above this: SND.NXT of the connection in TIME-WAIT that a SYN reopened (RFC 9293 MAY-2).
     pub(crate) least_iss: Option<Seq>,
-    /// A SYN of either side asked for ECN, which is then not judged (RFC 3168 section 6.1.1).
-    pub(crate) ecn: bool,
+    /// What was said of ECN.
+    pub(crate) ecn: Ecn,
     /// Keep-alives were switched on, with this interval.
     pub(crate) keepalive: Option<Micros>,
     /// They were on at some time.

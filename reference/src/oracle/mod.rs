@@ -8,6 +8,7 @@ mod arrival;
 mod congestion;
 mod connection;
 mod diagnosis;
+mod ecn;
 mod emission;
 mod explain;
 mod giving_up;

@@ -28,6 +28,7 @@ impl Hypothesis {
             self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
         }
         self.skips_sacked(sent);
+        self.resent_without_cwr(sent);
         if let Some((resent, below)) = self.clocks.resend_below
             && seg.seq.ge(resent)
             && seg.seq.lt(below)

@@ -123,8 +123,9 @@ impl Hypothesis {
         let below = (segment.seq.min(was.rcv_nxt), was.rcv_nxt);
         let twice = std::iter::once(below).chain(was.held.iter().copied()).filter_map(|part| common(text, part));
         for part in twice {
-            // A FIN that came before may be reported too, and need not be.
-            let octets = part.0.lt(segment.text_end()) && was.state != State::TimeWait;
+            // A FIN that came before may be reported too, and need not be; nor need what the ACK field forbids to look at.
+            let looked_at = self.last.rule == rules::SEQ_UNACCEPTABLE.at(was.state) || self.last.rule == rules::TEXT_OOO.at(was.state);
+            let octets = part.0.lt(segment.text_end()) && looked_at && segment.is_ack() && was.state != State::TimeWait;
             self.sack.duplicates.push(part);
             self.sack.duplicate_at = if octets { Some(event) } else { self.sack.duplicate_at };
         }

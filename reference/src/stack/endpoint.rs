@@ -7,7 +7,7 @@ use crate::catalogue::RuleId;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
-use crate::segment::{Segment, TcpOption, Tuple};
+use crate::segment::{Flags, Segment, TcpOption, Tuple};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::mutant::{Fault, Mutant};
@@ -49,6 +49,11 @@ pub struct Endpoint {
     pub(crate) scaling_asked: bool,
     /// What is reported of text out of order.
     pub(crate) reports: Reports,
+    /// The connection uses ECN.
+    pub(crate) ecn: bool,
+    /// An ECE has come, and the next new text bears CWR; and where the window ends for which it came.
+    pub(crate) cwr: bool,
+    pub(crate) reduced_until: Option<Seq>,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -110,6 +115,9 @@ impl Endpoint {
             stamps: Stamps::default(),
             scaling_asked: false,
             reports: Reports::default(),
+            ecn: false,
+            cwr: false,
+            reduced_until: None,
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -173,6 +181,7 @@ impl Endpoint {
         self.take_timestamps(&outcome, segment, policy, begins);
         if segment.is_syn() && (begins || matches!(self.conn, Conn::SynSent(_))) {
             self.reports.on = policy.sack && segment.sack_permitted();
+            self.ecn = policy.ecn && begins && segment.flags.has(Flags::ECE | Flags::CWR) && !segment.flags.any(Flags::AE);
         }
         self.apply(outcome, segment, now, policy);
         retired
@@ -270,6 +279,14 @@ impl Endpoint {
                 self.timers.first_unanswered = now;
             }
             return;
+        }
+        self.reduced_until = self.reduced_until.filter(|until| tcb.snd_una.le(*until));
+        if self.ecn && segment.flags.has(Flags::ECE) && self.reduced_until.is_none() && self.timers.cwnd > 0 {
+            // RFC 3168 section 6.1.2: as after a loss, once for a window.
+            self.timers.ssthresh = (tcb.snd_nxt.since(old_una) / 2).max(2 * mss);
+            self.timers.cwnd = self.timers.ssthresh;
+            self.reduced_until = Some(tcb.snd_nxt);
+            self.cwr = !self.mutated(Fault::Departs, rules::ECE_ANSWERED);
         }
         let acked = tcb.snd_una.offset_from(self.unacked_at).max(0).cast_unsigned() as usize;
         let text = acked.min(self.unacked.len());
@@ -389,7 +406,11 @@ impl Endpoint {
             Answer::Silence | Answer::MayAck | Answer::MayReset(_) => {}
             Answer::Reset(form) => self.put_reset(rule, form, segment, policy),
             Answer::SynAck => {
-                if let Some(syn_ack) = self.syn_ack(policy) {
+                if let Some(mut syn_ack) = self.syn_ack(policy) {
+                    let asks = Flags::ECE | Flags::CWR;
+                    let half = segment.flags.any(asks) && !segment.flags.has(asks);
+                    let half = half && self.mutated(Fault::Departs, rules::ECN_OTHER_FORMS);
+                    syn_ack.flags |= if half { Flags::ECE } else { Flags::NONE };
                     self.put(rule, syn_ack);
                     self.arm_retransmit(now);
                 }

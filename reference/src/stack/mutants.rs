@@ -352,4 +352,10 @@ mutants! {
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
     "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED];
     "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
+    // ECN.
+    "ecn-setup-unasked": Fault::ExtraFlags(Flags::ECE), at [rules::LISTEN_SYN], breaks [rules::ECN_SETUP];
+    "ecn-setup-for-another-form": Fault::Departs, at [rules::ECN_OTHER_FORMS], breaks [rules::ECN_OTHER_FORMS];
+    "ece-without-setup": Fault::ExtraFlags(Flags::ECE), at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
+    "ece-not-answered": Fault::Departs, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
+    "cwr-on-resent-text": Fault::Departs, at [rules::CWR_ON_NEW_TEXT], with Policy::with_ecn, breaks [rules::CWR_ON_NEW_TEXT];
 }

@@ -162,7 +162,9 @@ impl Endpoint {
         let n = sent.min(self.room(t)).min(self.unacked.len().saturating_sub(from));
         let text = self.unacked[from..from + n].to_vec();
         let fin = t.fin_sent.is_some_and(|fin| fin == seq + u32::try_from(n).unwrap_or(0));
-        let segment = self.ordinary(t, seq, &text, fin);
+        let mut segment = self.ordinary(t, seq, &text, fin);
+        let again = self.ecn && self.mutated(Fault::Departs, rules::CWR_ON_NEW_TEXT);
+        segment.flags |= if again { Flags::CWR } else { Flags::NONE };
         self.put(rules::RETRANSMISSION_TIMEOUT, segment);
         self.acknowledged();
     }
@@ -242,7 +244,8 @@ impl Endpoint {
                 }
             }
             let text = self.unacked[offset..offset + n].to_vec();
-            let segment = self.ordinary(t, t.snd_nxt, &text, fin);
+            let mut segment = self.ordinary(t, t.snd_nxt, &text, fin);
+            segment.flags |= if self.cwr && !text.is_empty() { Flags::CWR } else { Flags::NONE };
             let idle = t.snd_una == t.snd_nxt;
             let end = segment.end();
             let rule = match (fin, t.state) {
@@ -254,6 +257,7 @@ impl Endpoint {
                 t.fin_sent = fin.then(|| end - 1);
                 t.snd_nxt = end;
             }
+            self.cwr &= text.is_empty();
             self.timers.persist = None;
             self.timers.sent_at = Some(now);
             self.put(rule, segment);
@@ -303,7 +307,9 @@ impl Endpoint {
         let t = self.conn.tcb()?;
         let scale = policy.window_scale.filter(|_| self.scaling_asked || t.opened == OpenedBy::Active);
         let window = u16::try_from(t.rcv_wnd()).unwrap_or(u16::MAX);
-        Some(self.with_syn_options(Segment::syn(t.iss).with_ack(t.rcv_nxt), policy, scale).with_window(window))
+        let mut syn_ack = self.with_syn_options(Segment::syn(t.iss).with_ack(t.rcv_nxt), policy, scale).with_window(window);
+        syn_ack.flags |= if self.ecn { Flags::ECE } else { Flags::NONE };
+        Some(syn_ack)
     }
 
     /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`.

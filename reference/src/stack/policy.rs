@@ -35,6 +35,8 @@ pub struct Policy {
     pub checks_reset_echo: bool,
     /// SACK is offered and taken up (RFC 2018), and duplicates are reported (RFC 2883).
     pub sack: bool,
+    /// An ECN-setup SYN is answered with an ECN-setup SYN-ACK (RFC 3168), as a sender of text: CE is not seen here.
+    pub ecn: bool,
     /// Whoever resets a connection keeps it in TIME-WAIT (RFC 9293 section 3.5.2).
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
@@ -62,6 +64,7 @@ impl Default for Policy {
             paws: false,
             checks_reset_echo: false,
             sack: false,
+            ecn: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
             declared_rto_min: SECOND,
@@ -87,6 +90,12 @@ impl Policy {
     #[must_use]
     pub fn with_sack() -> Policy {
         Policy { sack: true, ..Policy::default() }
+    }
+
+    /// ECN.
+    #[must_use]
+    pub fn with_ecn() -> Policy {
+        Policy { ecn: true, ..Policy::default() }
     }
 
     /// A profile that takes shorter time-outs for granted.
@@ -133,6 +142,7 @@ impl Policy {
             ("timestamps, PAWS and a check of a reset's TSecr", Policy { checks_reset_echo: true, ..Policy::with_paws() }),
             ("SACK", Policy::with_sack()),
             ("SACK and timestamps", Policy { sack: true, ..Policy::with_timestamps() }),
+            ("ECN", Policy::with_ecn()),
             ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
             ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
             ("drops out-of-order text", Policy::without_reassembly()),
