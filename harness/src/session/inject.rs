@@ -61,7 +61,11 @@ impl Session<'_> {
         let Some(oddity) = spec.oddity else {
             let datagram = wire::build(tuple.remote, tuple.local, &segment)?;
             self.flows[flow].view.sent(&segment);
-            self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Segment(segment) });
+            // What stands behind octets that are no option is none to whoever reads the header.
+            let as_written =
+                segment.options.iter().all(|o| !matches!(o, TcpOption::IllFormed(_) | TcpOption::Other { .. } | TcpOption::Eol));
+            let arrival = if as_written { Arrival::Segment(segment) } else { as_the_stack_reads(&datagram) };
+            self.trace.push(self.now, What::Arrive { tuple, arrival });
             return Ok(datagram);
         };
         redirect(&mut tuple, oddity);
