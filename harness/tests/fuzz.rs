@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
+use tcp_harness::mutants::{Budget, Killed, Trial, trials};
 use tcp_harness::session::{self, Options, profile_for};
 use tcp_harness::target::Clock;
 use tcp_harness::targets::reference::Reference;
 use tcp_reference::api::{Call, CallError, CallResult, Family};
 use tcp_reference::finding::{Class, Finding};
 use tcp_reference::oracle::Oracle;
-use tcp_reference::segment::{Flags, Segment, Tuple};
+use tcp_reference::segment::{Flags, Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::stack::{MUTANTS, Mutant, Policy};
 use tcp_reference::trace::{Arrival, Trace, What};
@@ -181,7 +182,9 @@ fn arrives(flags: Flags, seq: u32, ack: u32, window: u16, text: &[u8]) -> What {
 }
 
 fn emits(flags: Flags, seq: u32, ack: u32, text: &[u8]) -> What {
-    What::Emit { tuple: ends(), segment: segment(flags, seq, ack, 64_240, text), defects: Vec::new() }
+    let segment = segment(flags, seq, ack, 64_240, text);
+    let segment = if segment.is_syn() { segment.with_option(TcpOption::Mss(1460)) } else { segment };
+    What::Emit { tuple: ends(), segment, defects: Vec::new() }
 }
 
 fn call(call: Call, result: CallResult) -> What {
@@ -208,7 +211,7 @@ fn an_abort_into_a_shrunken_window_may_carry_its_edge() {
             arrives(Flags::ACK, 1, 1001, 65_535, b""),
             accepts(),
             call(Call::Send { socket: 4, data: b"0123456789".to_vec(), urgent: false }, CallResult::Count(10)),
-            emits(Flags::ACK, 1001, 1, b"0123456789"),
+            emits(Flags::ACK | Flags::PSH, 1001, 1, b"0123456789"),
             arrives(Flags::ACK, 1, 1001, 4, b""),
             call(Call::Abort { socket: 4 }, CallResult::Done),
             emits(Flags::RST | Flags::ACK, seq, 1, b""),
@@ -267,28 +270,23 @@ fn a_discovery_is_a_vector_that_replays() {
 
 #[test]
 fn every_mutant_is_found_from_each_seed() {
+    let mutants: Vec<&'static Mutant> = MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name)).collect();
+    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let tried: Vec<Vec<Trial>> = (1..=3).map(|seed| trials(&mutants, &[], Budget { seed, steps: MOST_STEPS, jobs })).collect();
     let mut table = String::new();
     let mut survivors = Vec::new();
-    for mutant in MUTANTS {
-        let policy = (mutant.policy)();
-        let mut took = Vec::new();
-        for seed in 1..=3 {
-            let mut fuzzer =
-                Fuzzer::with(Box::new(Reference::new(policy.clone(), Some(mutant))), policy.profile()).counting(Departures::Count);
-            let mut generator = Generator::new(seed);
-            let found = loop {
-                if fuzzer.tally().steps > MOST_STEPS {
-                    break None;
+    for (i, mutant) in mutants.iter().enumerate() {
+        let took: Vec<String> = tried
+            .iter()
+            .zip(1..)
+            .map(|(trials, seed)| match &trials[i].killed {
+                Killed::After(steps) => steps.to_string(),
+                Killed::By(_) | Killed::Not => {
+                    survivors.push(format!("{} from seed {seed}", mutant.name));
+                    "-".to_owned()
                 }
-                if let Verdict::New(discovery) = fuzzer.judge(&generator.case()) {
-                    break Some((fuzzer.tally().steps, discovery.fingerprint));
-                }
-            };
-            match found {
-                Some((steps, _)) => took.push(steps.to_string()),
-                None => survivors.push(format!("{} from seed {seed}", mutant.name)),
-            }
-        }
+            })
+            .collect();
         let _ = writeln!(table, "{:42} {}", mutant.name, took.join(", "));
     }
     println!("steps until each mutant was found from seeds 1 to 3:\n{table}");
@@ -296,4 +294,6 @@ fn every_mutant_is_found_from_each_seed() {
 }
 
 /// Steps within which a mutant must be found.
-const MOST_STEPS: u64 = 200_000;
+const MOST_STEPS: u64 = 500_000;
+/// Mutants that only show after more time than a script's steps can take: 24 days of idleness. A vector has them.
+const BEYOND_A_SCRIPT: [&str; 1] = ["timestamps-never-lapse"];

@@ -102,7 +102,10 @@ pub(crate) fn check(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outco
     }
     match segment.timestamps() {
         None => missing(tcb, segment, env, out, steps),
-        Some((val, _)) if newer(seen.recent_most, val) || newer(seen.in_order, val) => old(tcb, val, &seen, env, out, steps),
+        // Half the numbers away a TSval can be older than one bound of TS.Recent and newer than the other.
+        Some((val, _)) if [seen.recent, seen.recent_most, seen.in_order].iter().any(|&than| newer(than, val)) => {
+            old(tcb, val, &seen, env, out, steps);
+        }
         Some(_) => steps(out),
     }
 }
@@ -143,7 +146,8 @@ fn old(tcb: &Tcb, val: u32, seen: &TimestampsSeen, env: &Env, out: &mut Vec<Outc
     }
     // What shows the habit: TS.Recent is known and no TSval of 0, which some take for none; the connection is synchronized; and it is older by more
     // than a tick, which a peer's processors may disagree by.
-    let certain = older && tcb.state != State::SynReceived && seen.recent != 0 && seen.recent.wrapping_sub(val) > 1;
+    let certain =
+        older && newer(seen.recent_most, val) && tcb.state != State::SynReceived && seen.recent != 0 && seen.recent.wrapping_sub(val) > 1;
     let refused = Outcome::new(rules::PAWS, Conn::Open(tcb.clone()), Answer::Ack(Owed::AtOnce(Level::Should)));
     if !certain {
         let first = env.habits.get(Habit::Paws) == Some(true) && older;

@@ -16,13 +16,15 @@ impl Hypothesis {
     /// It is one that must not have been sent.
     pub(crate) fn probe(&mut self, sent: &Sent<'_>) -> Result<Option<Licence>, Misfit> {
         let seg = sent.segment;
-        let Some(tcb) = self.conn.tcb().filter(|_| seg.len() <= 1) else { return Ok(None) };
+        // A FIN may be the octet that probes, where it is the stack's own.
+        let own_fin = self.user.closed.is_some() && seg.text_end() == self.stream_end();
+        let Some(tcb) = self.conn.tcb().filter(|_| seg.len() <= 1 && (!seg.is_fin() || own_fin)) else { return Ok(None) };
         let queued = self.stream_end().gt(tcb.snd_nxt) || tcb.snd_una != tcb.snd_nxt;
         let probes_window = tcb.snd_wnd == 0 && queued && (seg.seq == tcb.snd_una - 1 || seg.seq == tcb.snd_una || seg.seq == tcb.snd_nxt);
         if probes_window {
             return Ok(self.window_probe(sent));
         }
-        if seg.seq == tcb.snd_nxt - 1 && (tcb.snd_una == tcb.snd_nxt || self.user.kept_alive) {
+        if seg.seq == tcb.snd_nxt - 1 && !seg.is_fin() && (tcb.snd_una == tcb.snd_nxt || self.user.kept_alive) {
             return self.keepalive(sent).map(Some);
         }
         Ok(None)
