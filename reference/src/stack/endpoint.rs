@@ -170,6 +170,7 @@ impl Endpoint {
         let mut outcome = departure.or_else(|| policy.pick(outcomes))?;
         if let Some(m) = mutant {
             m.spoil_outcome(&mut outcome, &self.conn, segment);
+            m.spoil_held(&mut outcome);
         }
         let reopened =
             matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
@@ -178,6 +179,7 @@ impl Endpoint {
         let retired = begins.then(|| std::mem::replace(self, Endpoint::new(self.tuple)));
         (self.mutant, self.now) = (mutant, now);
         self.forget_held(&mut outcome, segment);
+        self.refuse_equal(&mut outcome, segment);
         self.take_timestamps(&outcome, segment, policy, begins);
         if segment.is_syn() && (begins || matches!(self.conn, Conn::SynSent(_))) {
             self.reports.on = policy.sack && segment.sack_permitted();
@@ -194,6 +196,13 @@ impl Endpoint {
             self.scaling_asked = segment.window_scale().is_some();
         }
         self.spoil_scale(segment, policy, fresh);
+        if let (Some(mutant), Conn::Open(tcb)) = (self.mutant, &mut self.conn) {
+            mutant.spoil_window(tcb, &before, segment);
+            match mutant.fault {
+                Fault::MssAssumed(mss) if fresh && !tcb.mss_stated => tcb.snd_mss = mss,
+                _ => {}
+            }
+        }
         if let Conn::Open(tcb) = &self.conn {
             let fresh = !matches!(before, Conn::Open(_));
             if fresh {
@@ -233,13 +242,21 @@ impl Endpoint {
         if !segment.payload.is_empty() && (tcb.rcv_nxt != old || kept) {
             let skip = if start.lt(old) { old.since(start) as usize } else { 0 };
             if let Some(text) = segment.payload.get(skip..) {
+                if self.mutated(Fault::OverlapTwice, rules::TRIM) {
+                    self.readable.extend_from_slice(&segment.payload[..skip]);
+                }
                 let at = (start + u32::try_from(skip).unwrap_or(0)).since(tcb.irs);
                 let longer = self.ahead.get(&at).is_none_or(|t| t.len() < text.len());
                 if longer {
-                    self.ahead.insert(at, text.to_vec());
+                    let mut text = text.to_vec();
+                    if let Some(octet) = text.first_mut().filter(|_| start.gt(old) && self.mutated(Fault::CorruptsHeld, rules::QUEUE_OOO)) {
+                        *octet ^= 1;
+                    }
+                    self.ahead.insert(at, text);
                 }
             }
         }
+        let (unread, mut first) = (self.readable.len(), 0);
         let end = tcb.readable_end().since(tcb.irs);
         let mut next = old.since(tcb.irs);
         while next < end {
@@ -248,7 +265,11 @@ impl Endpoint {
             let from = (next - at) as usize;
             let to = text.len().min((end - at) as usize);
             self.readable.extend_from_slice(&text[from..to]);
+            first = if first == 0 { to - from } else { first };
             next = at + u32::try_from(to).unwrap_or(0);
+        }
+        if self.mutated(Fault::HeldFirst, rules::RECEIVE) {
+            self.readable[unread..].rotate_left(first);
         }
         self.ahead.retain(|at, t| u64::from(*at) + t.len() as u64 > u64::from(end));
     }
@@ -309,8 +330,10 @@ impl Endpoint {
             }
         } else if std::mem::take(&mut self.timers.fast_recovery) {
             // "Set cwnd to ssthresh": what the duplicates let out is taken back.
-            self.timers.cwnd = self.timers.ssthresh;
-        } else if self.timers.cwnd < self.timers.ssthresh {
+            if !self.mutated(Fault::NoDeflation, rules::FAST_RECOVERY) {
+                self.timers.cwnd = self.timers.ssthresh;
+            }
+        } else if self.timers.cwnd < self.timers.ssthresh || self.mutated(Fault::NoAvoidance, rules::CONGESTION_CONTROL) {
             let many = self.mutated(Fault::NoCongestionWindow, rules::CONGESTION_CONTROL);
             let divided = self.mutated(Fault::NoCongestionWindow, rules::ACK_DIVISION);
             self.timers.cwnd += match (many, divided) {
@@ -345,7 +368,8 @@ impl Endpoint {
             Some((srtt, var)) => (srtt - srtt / 8 + rtt / 8, var - var / 4 + srtt.abs_diff(rtt) / 4),
         };
         self.timers.srtt = Some((srtt, var));
-        self.timers.rto = (srtt + (4 * var).max(1000)).clamp(SECOND, 60 * SECOND);
+        let floor = if self.mutated(Fault::NoFloor, rules::RTO_MINIMUM) { SECOND / 5 } else { SECOND };
+        self.timers.rto = (srtt + (4 * var).max(1000)).clamp(floor, 60 * SECOND);
     }
 
     fn note_state(&mut self, before: &Conn, signal: Option<Signal>, time_wait: TimeWaitTimer, now: Micros, policy: &Policy) {
@@ -365,7 +389,7 @@ impl Endpoint {
             if tcb.state == State::TimeWait {
                 let restarts = time_wait == TimeWaitTimer::Starts || time_wait == TimeWaitTimer::MayRestart && policy.restarts_time_wait;
                 if restarts || self.timers.time_wait.is_none() {
-                    let lasts = self.mutant.map_or(policy.time_wait, |m| m.spoil_time_wait(policy.time_wait));
+                    let lasts = self.mutant.map_or(policy.time_wait, |m| m.spoil_time_wait(policy.time_wait, before));
                     self.timers.time_wait = (lasts != Micros::MAX).then_some(now + lasts);
                 }
                 self.timers.retransmit = None;
@@ -435,7 +459,8 @@ impl Endpoint {
 
     fn delay_ack(&mut self, now: Micros, policy: &Policy) {
         let delay = self.mutant.map_or(policy.ack_delay, |m| m.spoil_ack_delay(policy.ack_delay));
-        self.timers.delayed_ack = self.timers.delayed_ack.or(Some(now + delay));
+        let running = self.timers.delayed_ack.filter(|_| !self.mutated(Fault::DelayStartsOver, rules::DELAYED_ACK));
+        self.timers.delayed_ack = running.or(Some(now + delay));
     }
 
     /// Whether a mutant does this where this rule decides.
@@ -462,12 +487,19 @@ impl Endpoint {
         if !established && self.mutated(Fault::StaysPut, rules::SEND_EARLY) {
             return all;
         }
+        if self.conn.state(false) == State::CloseWait && self.mutated(Fault::Fails, rules::SEND) {
+            return CallResult::Error(CallError::Closed);
+        }
         let room = SEND_BUFFER.saturating_sub(self.unacked.len());
         if room == 0 && !data.is_empty() {
             return CallResult::Error(CallError::WouldBlock);
         }
         let taken = room.min(data.len());
-        self.unacked.extend_from_slice(&data[..taken]);
+        let lost = usize::from(taken > 1 && self.mutated(Fault::LastOctetLost, rules::SEND));
+        self.unacked.extend_from_slice(&data[..taken - lost]);
+        if !established && self.mutated(Fault::WrittenTwice, rules::SEND_EARLY) {
+            self.unacked.extend_from_slice(&data[..taken]);
+        }
         if urgent && taken > 0 {
             self.urgent_end = Some(self.unacked_at + u32::try_from(self.unacked.len()).unwrap_or(0));
         }
@@ -484,9 +516,18 @@ impl Endpoint {
         if early && self.mutated(Fault::ResetIsEof, rules::RECEIVE_EARLY) {
             return CallResult::Eof;
         }
+        if self.conn.state(false) == State::CloseWait && self.mutated(Fault::UnreadLost, rules::RECEIVE_CLOSE_WAIT) {
+            self.readable.clear();
+        }
         if !self.readable.is_empty() && self.established_at.is_some() {
             let n = (max as usize).min(self.readable.len());
             let data: Vec<u8> = self.readable.drain(..n).collect();
+            if self.mutated(Fault::RestLost, rules::RECEIVE) {
+                self.readable.clear();
+            }
+            if n > 1 && self.mutated(Fault::LastOctetAgain, rules::RECEIVE) {
+                self.readable.insert(0, data[n - 1]);
+            }
             self.update_window(policy);
             return CallResult::Data(data);
         }
@@ -531,6 +572,12 @@ impl Endpoint {
         }
         let lossless = self.readable.is_empty() || self.mutated(Fault::Departs, rules::HALF_DUPLEX_RST);
         self.orphan |= orphan;
+        let last_ack = if self.mutated(Fault::GoesTo(State::Closing), rule) { State::Closing } else { State::LastAck };
+        if self.mutated(Fault::DropsUnsent, rule)
+            && let Conn::Open(tcb) = &self.conn
+        {
+            self.unacked.truncate(tcb.snd_nxt.offset_from(self.unacked_at).max(0).cast_unsigned() as usize);
+        }
         if self.mutated(Fault::FinAgain, rule)
             && let Conn::Open(tcb) = &self.conn
         {
@@ -559,7 +606,7 @@ impl Endpoint {
                     State::Established => State::FinWait1,
                     // "If no SENDs have been issued and there is no pending data to send, then form a FIN segment and send it."
                     State::SynReceived if self.unacked.is_empty() => State::FinWait1,
-                    State::CloseWait => State::LastAck,
+                    State::CloseWait => last_ack,
                     other => other,
                 };
                 self.output(now, policy);
@@ -573,11 +620,15 @@ impl Endpoint {
         if self.mutated(Fault::StaysPut, rules::abort(self.conn.state(false))) {
             return CallResult::Done;
         }
+        let silent = self.mutant.is_some_and(|m| m.does(Fault::NoReply, rules::ABORT_OPEN) && m.in_state(&self.conn));
         if let Conn::Open(tcb) = &self.conn {
             let tcb_state = tcb.state;
             let resets =
                 matches!(tcb_state, State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait);
-            if resets {
+            if !resets && self.mutated(Fault::ResetAnyway, rules::ABORT_LATE) {
+                let rst = Segment::rst(tcb.snd_nxt);
+                self.put(rules::ABORT_LATE, rst);
+            } else if resets && !silent {
                 let rst = Segment::rst(tcb.snd_nxt);
                 self.put(rules::ABORT_OPEN, rst);
                 if policy.lingers_after_reset && tcb_state != State::SynReceived {
@@ -633,7 +684,8 @@ impl Endpoint {
 
     pub(crate) fn gave_up(&mut self) {
         self.conn = Conn::Absent;
-        self.ended = Some(CallError::TimedOut);
+        let quiet = self.mutated(Fault::TimeoutIsEof, rules::NORMAL_OR_ABORTED);
+        self.ended = Some(if quiet { CallError::Closed } else { CallError::TimedOut });
         self.stop();
     }
 

@@ -136,6 +136,7 @@ impl Stack {
         let mut endpoint = self.endpoints.remove(&key(&tuple)).unwrap_or_else(|| Endpoint::new(tuple));
         let listening = listener.is_some();
         let policy = self.policy_of(listener);
+        let stray = endpoint.conn == Conn::Absent && segment.is_ack() && !segment.is_rst();
         let retired = endpoint.arrive(segment, listening, iss, self.now, &policy, self.mutant);
         if let Some(old) = retired {
             self.retire(&tuple, old);
@@ -149,6 +150,12 @@ impl Stack {
             }
         }
         self.settle(tuple, endpoint);
+        if stray
+            && self.mutated(Fault::ListenerCloses, rules::LISTEN_ACK)
+            && let Some(Socket::Listener { open, .. }) = listener.and_then(|l| self.sockets.get_mut(l as usize))
+        {
+            *open = false;
+        }
     }
 
     /// Time moves on to `to`; every timer fires at its own time.
@@ -220,7 +227,7 @@ impl Stack {
             Call::Set { socket, option } => self.set(*socket, *option),
             Call::State { socket } => CallResult::State(match self.status(*socket) {
                 State::Established if self.mutated(Fault::Departs, rules::STATUS) => State::SynReceived,
-                state => state,
+                state => self.mutant.map_or(state, |m| m.spoil_status(state)),
             }),
         }
     }
@@ -416,7 +423,7 @@ impl Stack {
             hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
             hash ^= hash >> 32;
         }
-        let clock = self.now / 4;
+        let clock = if self.mutated(Fault::IsnClockStands, rules::ISN_CLOCK) { 0 } else { self.now / 4 };
         #[expect(clippy::cast_possible_truncation, reason = "an ISN is 32 bits of both")]
         Seq((hash as u32).wrapping_add(clock as u32).wrapping_add(self.opened))
     }

@@ -11,7 +11,7 @@ use crate::stack::Policy;
 use crate::stack::held_out::HELD_OUT;
 use crate::stack::mutants::MUTANTS;
 use crate::state::State;
-use crate::tcb::Conn;
+use crate::tcb::{Conn, Tcb};
 
 /// A stack that breaks one rule.
 #[derive(Debug)]
@@ -137,6 +137,118 @@ pub enum Fault {
     ExtraOption(u8),
     /// The options behind the first of this kind in the peer's SYN are not read.
     StopsReadingAt(u8),
+    /// The text of what is answered is not counted in SEG.ACK of a reset.
+    AckLacksText,
+    /// The listener listens no more.
+    ListenerCloses,
+    /// SEG.SEQ is SND.UNA.
+    SeqOfUna,
+    /// SEG.ACK is what acknowledges the peer's SYN alone.
+    StaleAck,
+    /// The window field is this.
+    Window(u16),
+    /// All that was sent counts as acknowledged.
+    AllAcknowledged,
+    /// The text of a segment that has to be dropped is taken.
+    TakesText,
+    /// An acknowledgment of a part of what is in flight is not taken.
+    WholeAcksOnly,
+    /// A connection that ends lingers in this state.
+    LingersIn(State),
+    /// Text is held behind one gap, never behind two.
+    OneGap,
+    /// A FIN behind a gap is forgotten.
+    ForgetsFin,
+    /// The old octets of a segment that brings new ones go to the user again.
+    OverlapTwice,
+    /// The first octet of text that waits behind a gap is spoiled.
+    CorruptsHeld,
+    /// Text that waited behind a gap goes to the user before what fills the gap.
+    HeldFirst,
+    /// What the user leaves unread in one call is lost.
+    RestLost,
+    /// The last octet of what the user reads is given again.
+    LastOctetAgain,
+    /// What is unread when the peer's FIN is taken is lost.
+    UnreadLost,
+    /// What is not sent yet when the user closes is lost.
+    DropsUnsent,
+    /// The last octet of what the user writes is lost.
+    LastOctetLost,
+    /// What the user writes is queued twice.
+    WrittenTwice,
+    /// The user is told this state.
+    ReportsState(State),
+    /// Every segment starts the delay of an ACK again.
+    DelayStartsOver,
+    /// One octet more than the window is sent.
+    OneBeyond,
+    /// The right edge of the peer's window stays where it was when the peer moves it to the left.
+    EdgeKept,
+    /// A window of 32768 or more is taken for a negative one.
+    SignedWindow,
+    /// A wider window is not taken from a segment that acknowledges nothing new.
+    UpdatesIgnored,
+    /// What waits for a window worth a segment waits for ever.
+    NoOverride,
+    /// Segments have one octet more than the peer's MSS.
+    MssPlusOne,
+    /// Options are not counted in the length of a segment.
+    OptionsUncounted,
+    /// The send MSS where the peer states none is this.
+    MssAssumed(u16),
+    /// Octets that are not zero stand behind the end of the option list.
+    OptionsEndUnclean,
+    /// The window scale option states this, where there is one; what is done stays.
+    StatesScale(u8),
+    /// The stack's windows stand in the field as they are.
+    OwnWindowsUnshifted,
+    /// The window of the segment that ends the handshake is taken as it stands in the field.
+    HandshakeWindowUnshifted,
+    /// TSecr is this.
+    EchoIs(u32),
+    /// TSval is the one that was sent last.
+    StaleVal,
+    /// TS.Recent stays what the SYN said.
+    EchoStands,
+    /// A timestamp that equals TS.Recent is taken for an older one.
+    RefusesEqual,
+    /// The last SACK blocks are repeated when nothing is held any more.
+    StaleBlocks,
+    /// One SACK block spans all that is held, gaps included.
+    BlocksJoined,
+    /// The time-out does not double.
+    NoBackoff,
+    /// The time from a retransmission to its acknowledgment counts as a round trip.
+    SamplesResent,
+    /// New text starts a running retransmission timer again.
+    TimerRestartsWithText,
+    /// The time-out has no lower bound of a second.
+    NoFloor,
+    /// The last octet of the text is spoiled.
+    CorruptsText,
+    /// Nothing is retransmitted more often than this.
+    ResendsAtMost(u32),
+    /// The user timeout lasts so many tenths of its time.
+    UserTimeoutTenths(u64),
+    /// A connection that was given up is reported to the user as the peer's FIN.
+    TimeoutIsEof,
+    /// Slow start never ends.
+    NoAvoidance,
+    /// A time-out leaves the congestion window as it was.
+    KeepsWindow,
+    /// So many duplicate acknowledgments start a fast retransmit.
+    DuplicatesNeeded(u32),
+    /// The congestion window keeps what duplicate acknowledgments added to it.
+    NoDeflation,
+    /// Text of less than a segment waits although nothing is in flight.
+    HoldsShort,
+    /// Keep-alives come although text is in flight.
+    KeepAliveInFlight,
+    /// The clock of the ISNs stands still.
+    IsnClockStands,
+    /// The urgent pointer counts from SND.UNA.
+    UrgentFromUna,
 }
 
 impl Mutant {
@@ -160,6 +272,11 @@ impl Mutant {
     /// Whether it strikes where this rule decides.
     pub(crate) fn strikes(&self, rule: RuleId) -> bool {
         self.strikes.contains(&rule)
+    }
+
+    /// Whether it strikes in the state of this connection.
+    pub(crate) fn in_state(&self, conn: &Conn) -> bool {
+        self.state.is_none_or(|s| conn.state(false) == s)
     }
 
     /// Whether it does `fault` where this rule decides.
@@ -206,6 +323,55 @@ impl Mutant {
                     tcb.rcv_nxt = tcb.rcv_nxt.moved(by);
                 }
             }
+            _ => self.spoil_numbers(outcome, before, segment),
+        }
+    }
+
+    /// Spoils what a segment does to the numbers of a connection.
+    fn spoil_numbers(&self, outcome: &mut Outcome, before: &Conn, segment: &Segment) {
+        if let (Fault::LingersIn(state), Conn::Open(was)) = (self.fault, before) {
+            outcome.next = Conn::Open(Tcb { state, snd_una: was.snd_nxt, ..was.clone() });
+            return;
+        }
+        let (Some(was), Some(tcb)) = (before.tcb(), outcome.next.tcb_mut()) else { return };
+        match self.fault {
+            Fault::AllAcknowledged => tcb.snd_una = tcb.snd_nxt,
+            Fault::TakesText if segment.seq == tcb.rcv_nxt && tcb.held.is_empty() => {
+                tcb.rcv_nxt = segment.text_end().min(tcb.rcv_right);
+            }
+            Fault::WholeAcksOnly if tcb.snd_una != tcb.snd_nxt => tcb.snd_una = was.snd_una,
+            _ => {}
+        }
+    }
+
+    /// Spoils what is held behind gaps.
+    pub(crate) fn spoil_held(&self, outcome: &mut Outcome) {
+        let Some(tcb) = outcome.next.tcb_mut() else { return };
+        match self.fault {
+            Fault::OneGap => tcb.held.truncate(1),
+            Fault::ForgetsFin if !tcb.fin_taken() => tcb.peer_fin = None,
+            _ => {}
+        }
+    }
+
+    /// Spoils what the peer's window is taken for.
+    pub(crate) fn spoil_window(&self, tcb: &mut Tcb, before: &Conn, segment: &Segment) {
+        let was = before.tcb();
+        match (self.fault, was) {
+            (Fault::SignedWindow, _) if tcb.snd_wnd >= 0x8000 => tcb.snd_wnd = 0,
+            (Fault::EdgeKept, Some(was)) if tcb.snd_right().lt(was.snd_right()) => {
+                tcb.snd_wnd = was.snd_right().since(tcb.snd_una);
+            }
+            (Fault::UpdatesIgnored, Some(was))
+                if tcb.snd_una == was.snd_una && segment.is_empty() && tcb.snd_right().gt(was.snd_right()) =>
+            {
+                (tcb.snd_wnd, tcb.snd_wl1, tcb.snd_wl2) = (was.snd_wnd, was.snd_wl1, was.snd_wl2);
+            }
+            (Fault::HandshakeWindowUnshifted, Some(was))
+                if was.state == State::SynReceived && tcb.state != State::SynReceived && !segment.is_syn() =>
+            {
+                tcb.snd_wnd = u32::from(segment.window);
+            }
             _ => {}
         }
     }
@@ -237,6 +403,27 @@ impl Mutant {
                     if let TcpOption::Timestamps { ecr, .. } = option {
                         *ecr = ecr.wrapping_add_signed(by);
                     }
+                }
+            }
+            Fault::EchoIs(echo) => {
+                for option in &mut segment.options {
+                    if let TcpOption::Timestamps { ecr, .. } = option {
+                        *ecr = echo;
+                    }
+                }
+            }
+            Fault::StatesScale(stated) => {
+                for option in &mut segment.options {
+                    if let TcpOption::WindowScale(shift) = option {
+                        *shift = stated;
+                    }
+                }
+            }
+            Fault::Window(window) => segment.window = window,
+            Fault::OptionsEndUnclean => segment.options.extend([TcpOption::Eol, TcpOption::IllFormed(vec![7, 7, 7])]),
+            Fault::CorruptsText => {
+                if let Some(octet) = segment.payload.last_mut() {
+                    *octet ^= 1;
                 }
             }
             Fault::ExtraTimestamps(val, ecr) => {
@@ -285,18 +472,17 @@ impl Mutant {
         }
     }
 
-    pub(crate) fn spoil_time_wait(&self, lasts: Micros) -> Micros {
+    pub(crate) fn spoil_time_wait(&self, lasts: Micros, before: &Conn) -> Micros {
         match self.fault {
-            Fault::TimeWaitTenths(tenths) => lasts / 10 * tenths,
+            Fault::TimeWaitTenths(tenths) if self.in_state(before) => lasts / 10 * tenths,
             Fault::TimeWaitForEver => Micros::MAX,
             _ => lasts,
         }
     }
 
     pub(crate) fn spoil_rto(&self, rto: Micros, conn: &Conn) -> Micros {
-        let in_state = self.state.is_none_or(|s| conn.state(false) == s);
         match self.fault {
-            Fault::RtoTenths(tenths) if in_state => rto / 10 * tenths,
+            Fault::RtoTenths(tenths) if self.in_state(conn) => rto / 10 * tenths,
             _ => rto,
         }
     }
@@ -311,7 +497,24 @@ impl Mutant {
 
     /// Whether the retransmission timer is lost in this state.
     pub(crate) fn drops_timer(&self, conn: &Conn) -> bool {
-        self.fault == Fault::NoRetransmission && self.state.is_none_or(|s| conn.state(false) == s)
+        self.fault == Fault::NoRetransmission && self.in_state(conn)
+    }
+
+    /// Whether nothing is retransmitted after so many time-outs.
+    pub(crate) fn resends_no_more(&self, timeouts: u32) -> bool {
+        matches!(self.fault, Fault::ResendsAtMost(most) if timeouts >= most)
+    }
+
+    pub(crate) fn spoil_user_timeout(&self, timeout: Micros) -> Micros {
+        if let Fault::UserTimeoutTenths(tenths) = self.fault { timeout / 10 * tenths } else { timeout }
+    }
+
+    /// What the user is told of a connection's state.
+    pub(crate) fn spoil_status(&self, state: State) -> State {
+        match self.fault {
+            Fault::ReportsState(told) if self.state == Some(state) => told,
+            _ => state,
+        }
     }
 
     pub(crate) fn spoil_ack_delay(&self, delay: Micros) -> Micros {

@@ -31,7 +31,7 @@ impl Endpoint {
             self.acknowledge(rules::DELAYED_ACK);
         }
         if self.timers.retransmit.is_some_and(|t| t <= now) {
-            if mutant.is_some_and(|m| m.drops_timer(&self.conn))
+            if mutant.is_some_and(|m| m.drops_timer(&self.conn) || m.resends_no_more(self.timers.timeouts))
                 || self.loses_timer()
                 || (self.head_sacked() && self.mutated(Fault::NoReply, rules::SACKED_HEAD_RESENT))
             {
@@ -54,7 +54,8 @@ impl Endpoint {
         self.timers.keepalive = None;
         let interval = self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive));
         let (Some(interval), Conn::Open(tcb)) = (interval, &self.conn) else { return };
-        if tcb.snd_una == tcb.snd_nxt && matches!(tcb.state, State::Established | State::CloseWait) {
+        let idle = tcb.snd_una == tcb.snd_nxt || self.mutated(Fault::KeepAliveInFlight, rules::KEEPALIVE_ONLY_IDLE);
+        if idle && matches!(tcb.state, State::Established | State::CloseWait) {
             let most = if self.mutated(Fault::GivesUpAtOnce, rules::KEEPALIVE_UNANSWERED) { 1 } else { KEEPALIVES };
             if self.timers.keepalives >= most {
                 self.gave_up();
@@ -85,7 +86,8 @@ impl Endpoint {
 
     /// RFC 6298 section 5.4 to 5.7, with R2 of RFC 9293 section 3.8.3.
     fn retransmission_timeout(&mut self, now: Micros, policy: &Policy) {
-        let patience = self.user_timeout.unwrap_or(match &self.conn {
+        let user_timeout = self.user_timeout.map(|t| self.mutant.map_or(t, |m| m.spoil_user_timeout(t)));
+        let patience = user_timeout.unwrap_or(match &self.conn {
             Conn::SynSent(_) => 180 * SECOND,
             Conn::Open(t) if t.state == State::SynReceived => 180 * SECOND,
             Conn::Open(_) | Conn::Absent => 120 * SECOND,
@@ -106,12 +108,14 @@ impl Endpoint {
         {
             let mss = u32::from(t.believed_mss());
             self.timers.ssthresh = (flight / 2).max(2 * mss);
-            self.timers.cwnd = mss;
+            self.timers.cwnd = if self.mutated(Fault::KeepsWindow, rules::LOSS_WINDOW) { self.timers.cwnd } else { mss };
             self.timers.fast_recovery = false;
             self.timers.recover = Some(t.snd_nxt);
+            self.timers.timing = self.mutated(Fault::SamplesResent, rules::KARN).then(|| (t.snd_una + 1, now));
         }
         let probing = self.conn.tcb().is_some_and(|t| t.snd_wnd == 0);
-        if !(probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF)) {
+        let stays = self.mutated(Fault::NoBackoff, rules::RTO_BACKOFF) || probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF);
+        if !stays {
             self.timers.rto = (self.timers.rto * 2).min(60 * SECOND);
         }
         self.resend_head(policy);
@@ -177,7 +181,8 @@ impl Endpoint {
             return;
         }
         let fast = !self.mutated(Fault::Departs, rules::FAST_RETRANSMIT);
-        if self.timers.duplicate_acks == 3 && self.timers.recover.is_none() && fast {
+        let needed = self.mutant.map_or(DUPLICATES, |m| if let Fault::DuplicatesNeeded(n) = m.fault { n } else { DUPLICATES });
+        if self.timers.duplicate_acks == needed && self.timers.recover.is_none() && fast {
             let mss = u32::from(t.believed_mss());
             if !self.mutated(Fault::NoCongestionWindow, rules::FAST_RECOVERY) {
                 self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
@@ -216,14 +221,15 @@ impl Endpoint {
             let limited = if self.timers.recover.is_none() { self.timers.duplicate_acks.min(2) * u32::from(t.believed_mss()) } else { 0 };
             let limited = if self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT) { 0 } else { limited };
             let cwnd = cwnd + limited;
-            let usable = t.snd_wnd.saturating_sub(flight).max(probe);
+            let beyond = u32::from(t.snd_wnd > 0 && self.mutated(Fault::OneBeyond, rules::WINDOW_BEYOND));
+            let usable = (t.snd_wnd + beyond).saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
             let most = if self.mutated(Fault::Departs, rules::FULL_SEGMENTS) { self.room(t) / 4 } else { self.room(t) };
             let n = queued.min(room).min(most);
             let last = n == queued;
             let fin = last && self.closing && (room > n || t.snd_wnd > 0 || queued == 0);
             if n == 0 && !fin {
-                if queued > 0 && flight == 0 && self.timers.persist.is_none() {
+                if queued > 0 && flight == 0 && self.timers.persist.is_none() && !self.mutated(Fault::NoReply, rules::PROBE) {
                     let hasty = self.mutated(Fault::Departs, rules::FIRST_PROBE);
                     self.timers.persist = Some(now + if hasty { self.timers.rto / 10 * 3 } else { self.timers.rto });
                 }
@@ -234,11 +240,14 @@ impl Endpoint {
             let nagle = policy.nagle && !self.nodelay && !self.mutated(Fault::Departs, rules::NAGLE);
             let silly = self.mutated(Fault::Departs, rules::SENDER_SILLY_WINDOW);
             let held_back = short && flight > 0 && ((!last && !silly) || nagle);
-            if held_back {
+            let waits = short && self.mutant.is_some_and(|m| m.does(Fault::HoldsShort, rules::NOT_HELD) && m.in_state(&self.conn));
+            if held_back || waits {
                 return;
             }
             if short && !last && flight == 0 && usable < t.max_snd_wnd / 2 && !silly {
-                self.timers.persist = self.timers.persist.or(Some(now + self.timers.rto / 2));
+                if !self.mutated(Fault::NoOverride, rules::NOT_HELD) {
+                    self.timers.persist = self.timers.persist.or(Some(now + self.timers.rto / 2));
+                }
                 if probe == 0 {
                     return;
                 }
@@ -264,6 +273,8 @@ impl Endpoint {
             self.acknowledged();
             if idle {
                 self.timers.first_unanswered = now;
+            }
+            if idle || self.mutated(Fault::TimerRestartsWithText, rules::TIMER_RESTARTS) {
                 self.arm_retransmit(now);
             }
             if self.timers.timing.is_none() && self.timers.timeouts == 0 {
@@ -297,6 +308,7 @@ impl Endpoint {
             self.mutated(Fault::Departs, rules::URGENT_LENGTH) && self.urgent_end != Some(seq + u32::try_from(text.len()).unwrap_or(0));
         if ahead > 0 && !text.is_empty() && !only_first {
             segment.flags |= Flags::URG;
+            let ahead = if self.mutated(Fault::UrgentFromUna, rules::URGENT_POINTER) { ahead + seq.offset_from(t.snd_una) } else { ahead };
             let off = i32::from(self.mutated(Fault::Departs, rules::URGENT_POINTER));
             segment.urgent = u16::try_from(ahead - off).unwrap_or(u16::MAX);
         }
@@ -329,8 +341,10 @@ impl Endpoint {
     /// The most octets of text in a segment beside the options: what the peer takes, and what the link does (RFC 9293 section 3.7.1).
     fn room(&self, tcb: &Tcb) -> usize {
         let options = if self.seen.is_some() { 12 } else { 0 } + self.report_len(tcb);
+        let options = if self.mutated(Fault::OptionsUncounted, rules::MSS_OBEYED) { 0 } else { options };
         let link = MTU - if self.tuple.local.is_ipv4() { 40 } else { 60 };
-        usize::from(tcb.believed_mss().min(link)).saturating_sub(options).max(1)
+        let mss = tcb.believed_mss().saturating_add(u16::from(self.mutated(Fault::MssPlusOne, rules::MSS_OBEYED)));
+        usize::from(mss.min(link)).saturating_sub(options).max(1)
     }
 
     pub(crate) fn arm_retransmit(&mut self, now: Micros) {
@@ -346,7 +360,7 @@ impl Endpoint {
     }
 
     /// Sends a segment as it is, but for a mutant.
-    pub(super) fn spoil(&mut self, rule: RuleId, segment: Segment) {
+    pub(super) fn spoil(&mut self, rule: RuleId, mut segment: Segment) {
         self.note_tsval(&segment);
         if let Conn::Open(t) = &mut self.conn
             && segment.is_ack()
@@ -355,15 +369,36 @@ impl Endpoint {
             let scale = if segment.is_syn() { 0 } else { t.rcv_scale };
             t.rcv_last = segment.ack + (u32::from(segment.window) << scale);
         }
-        match self.mutant {
-            Some(m) => m.spoil_segment(rule, segment, &mut self.outbox),
+        match self.mutant.filter(|m| m.in_state(&self.conn)) {
+            Some(m) => {
+                self.spoil_fields(rule, &mut segment);
+                m.spoil_segment(rule, segment, &mut self.outbox);
+            }
             None => self.outbox.push((0, segment)),
+        }
+    }
+
+    /// A mutant's: fields that do not say what the connection is at.
+    fn spoil_fields(&self, rule: RuleId, segment: &mut Segment) {
+        let Conn::Open(t) = &self.conn else { return };
+        if self.mutated(Fault::SeqOfUna, rule) {
+            segment.seq = t.snd_una;
+        }
+        if !segment.is_syn() && !segment.is_rst() {
+            if self.mutated(Fault::StaleAck, rule) {
+                segment.ack = t.irs + 1;
+            }
+            if self.mutated(Fault::OwnWindowsUnshifted, rules::WINDOW_SHIFTED) {
+                segment.window = u16::try_from(t.rcv_wnd()).unwrap_or(u16::MAX);
+            }
         }
     }
 }
 
 /// The link's MTU, octets.
 const MTU: u16 = 1500;
+/// Duplicate acknowledgments that start a fast retransmit (RFC 5681 section 3.2).
+const DUPLICATES: u32 = 3;
 /// Keep-alives without an answer before a connection is given up.
 const KEEPALIVES: u32 = 5;
 /// Time-outs before a connection is given up, however long they took.

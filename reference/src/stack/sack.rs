@@ -21,6 +21,8 @@ pub(crate) struct Reports {
     /// Segments that could bear a report so far, and duplicates that came, for mutants.
     count: u32,
     duplicates: u32,
+    /// The blocks of the last report, for a mutant.
+    last: Vec<(Seq, Seq)>,
 }
 
 impl Endpoint {
@@ -106,6 +108,12 @@ impl Endpoint {
         {
             last.1 += 1;
         }
+        if self.mutated(Fault::StaleBlocks, rules::SACK_BLOCKS) {
+            match blocks.is_empty() {
+                true => blocks.clone_from(&self.reports.last),
+                false => self.reports.last.clone_from(&blocks),
+            }
+        }
         if blocks.is_empty() || skips {
             return segment;
         }
@@ -123,6 +131,11 @@ impl Endpoint {
         }
         if self.mutated(Fault::Departs, rules::SACK_NEWEST_FIRST) {
             blocks.sort_by(|a, b| a.0.offset_from(b.0).cmp(&0));
+        }
+        if let (Some(first), Some(last)) = (tcb.held.first(), tcb.held.last())
+            && self.mutated(Fault::BlocksJoined, rules::SACK_BLOCKS)
+        {
+            blocks = vec![(first.0, last.1)];
         }
         if self.mutated(Fault::Departs, rules::SACK_LATEST_REPEATED) && blocks.len() > 1 {
             blocks[1..].sort_by(|a, b| a.0.offset_from(b.0).cmp(&0));

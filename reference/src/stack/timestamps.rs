@@ -2,8 +2,8 @@
 
 use crate::api::Micros;
 use crate::arrives::timestamps::{LAPSES, Update, update};
-use crate::catalogue::RuleId;
-use crate::relation::{Outcome, ResetForm, TimestampsSeen, newer};
+use crate::catalogue::{Level, RuleId};
+use crate::relation::{Answer, Outcome, Owed, ResetForm, TimestampsSeen, newer};
 use crate::rules;
 use crate::segment::{Segment, TcpOption};
 use crate::seq::Seq;
@@ -56,7 +56,8 @@ impl Endpoint {
             (Conn::Open(tcb), Some(mut seen)) if !begins => {
                 let refused = [rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&outcome.rule);
                 let fills = outcome.next.tcb().is_some_and(|t| !tcb.held.is_empty() && t.rcv_nxt != tcb.rcv_nxt);
-                let kept = refused || fills && self.mutated(Fault::StaysPut, rules::ECHO_OF_FILLER);
+                let stands = self.mutated(Fault::EchoStands, rules::ECHO);
+                let kept = refused || stands || fills && self.mutated(Fault::StaysPut, rules::ECHO_OF_FILLER);
                 let update = match update(tcb, segment, self.stamps.last_ack_sent) {
                     Update::Certain if !kept => Update::Certain,
                     _ => Update::None,
@@ -80,6 +81,15 @@ impl Endpoint {
         }
     }
 
+    /// What a mutant makes of a segment whose timestamp is not newer than TS.Recent: it is answered and dropped.
+    pub(super) fn refuse_equal(&self, outcome: &mut Outcome, segment: &Segment) {
+        let equal = segment.timestamps().zip(self.seen).is_some_and(|((val, _), seen)| val == seen.recent);
+        let ordinary = !segment.is_rst() && !segment.is_syn() && !segment.payload.is_empty();
+        if equal && ordinary && matches!(self.conn, Conn::Open(_)) && self.mutated(Fault::RefusesEqual, rules::PAWS) {
+            *outcome = Outcome::new(rules::PAWS, self.conn.clone(), Answer::Ack(Owed::AtOnce(Level::Must)));
+        }
+    }
+
     /// What a mutant makes of text behind a gap.
     pub(super) fn forget_held(&self, outcome: &mut Outcome, segment: &Segment) {
         let newer_than_held = segment.timestamps().is_some_and(|(val, _)| newer(val, self.stamps.latest));
@@ -94,7 +104,8 @@ impl Endpoint {
 
     /// The same with TSval, a millisecond clock with an offset of the connection's own (section 5.4), and TSecr (section 3.2).
     pub(super) fn with_timestamps(&mut self, rule: RuleId, segment: Segment) -> Segment {
-        let val = self.tsval();
+        let stale = self.stamps.sent.filter(|_| self.mutated(Fault::StaleVal, rule));
+        let val = stale.unwrap_or_else(|| self.tsval());
         let mut ecr = self.seen.filter(|_| segment.is_ack()).map_or(0, |seen| seen.recent);
         if segment.is_ack() {
             self.stamps.last_ack_sent = segment.ack;
@@ -129,6 +140,12 @@ impl Endpoint {
 
     /// A reset in answer to `cause`: where that has the option "the <RST> should also contain a Timestamps option", with TSval 0 (section 5.2).
     pub(super) fn put_reset(&mut self, rule: RuleId, form: ResetForm, cause: &Segment, policy: &Policy) {
+        let form = match form {
+            ResetForm::WithAck(ack) if self.mutated(Fault::AckLacksText, rule) => {
+                ResetForm::WithAck(ack - u32::try_from(cause.payload.len()).unwrap_or(0))
+            }
+            form => form,
+        };
         let reset = match cause.timestamps().filter(|_| policy.timestamps) {
             Some((val, _)) => stamped(form.segment(), 0, val),
             None => form.segment(),
