@@ -363,7 +363,9 @@ impl Hypothesis {
                 let rule = if early { rules::SEND_EARLY } else { Hypothesis::held_rule(tcb, octets) };
                 return Some(due(rule, Level::Must, self.clocks.progress_since + SECOND));
             }
-            return None;
+            // "It is necessary to have a timeout to force transmission of data, overriding the SWS avoidance algorithm" (section 3.8.6.2.1).
+            let overdue = self.clocks.progress_since + self.rto_upper(profile);
+            return (tcb.snd_una == tcb.snd_nxt).then(|| due(rules::NOT_HELD, Level::Must, overdue));
         }
         if let Some(rule) = self.user.closed.filter(|_| tcb.fin_sent.is_none() && queued == 0) {
             return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));

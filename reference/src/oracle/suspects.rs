@@ -120,8 +120,13 @@ impl Connection {
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.
     pub(super) fn convict(&mut self, judged: &mut Judged) {
         let Some(suspects) = self.suspects.take() else { return };
-        let best = self.hypotheses.iter().filter_map(|h| h.blame).min_by_key(super::hypothesis::Blame::rank);
-        let Some(blame) = best else { return };
+        // An explanation that breaks SHOULDs besides is so much dearer.
+        let cost = |(blame, besides): &(Blame, usize)| {
+            let (cost, surprise, event) = blame.rank();
+            (usize::from(cost) + besides, surprise, event)
+        };
+        let best = self.hypotheses.iter().filter_map(|h| Some((h.blame?, h.departs.0.len()))).min_by_key(cost);
+        let Some((blame, _)) = best else { return };
         judged.findings.extend(suspects.charges.into_iter().find(|(b, _)| *b == blame).map(|(_, finding)| finding));
         self.hypotheses.retain(|h| h.blame == Some(blame));
         for h in &mut self.hypotheses {

@@ -212,7 +212,9 @@ impl Endpoint {
                     self.timers.first_unanswered = now;
                 }
             }
-            self.note_reports(&before, segment);
+            if ![rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&outcome.rule) {
+                self.note_reports(&before, segment);
+            }
             self.take_text(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
             self.note_sacked(segment);
