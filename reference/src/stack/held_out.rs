@@ -59,8 +59,6 @@ mutants! {
     "early-text-sent-twice": Fault::WrittenTwice, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY, rules::SEND];
     "close-wait-called-established": Fault::ReportsState(State::Established), at [rules::STATUS] in State::CloseWait, breaks [rules::STATUS];
     // TIME-WAIT, and the delay of ACKs.
-    "time-wait-halved-after-closing": Fault::TimeWaitTenths(5), at [] in State::Closing, breaks [rules::TIME_WAIT_2MSL];
-    "ack-delay-starts-over": Fault::DelayStartsOver, at [rules::DELAYED_ACK], breaks [rules::DELAYED_ACK];
     "retransmission-with-stale-ack": Fault::StaleAck, at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::ACK_ALWAYS];
     // Windows.
     "one-octet-beyond-the-window": Fault::OneBeyond, at [rules::WINDOW_BEYOND], breaks [rules::WINDOW_BEYOND];
@@ -68,10 +66,8 @@ mutants! {
     "large-window-taken-for-negative": Fault::SignedWindow, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::SENDER_SILLY_WINDOW];
     "window-update-ignored": Fault::UpdatesIgnored, at [rules::WINDOW_UPDATE], breaks [rules::WINDOW_UPDATE, rules::NOT_HELD];
     "empty-flight-at-closed-window-not-probed": Fault::NoReply, at [rules::PROBE], breaks [rules::PROBE];
-    "small-window-waited-out-for-ever": Fault::NoOverride, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::PROBE];
     // MSS and options.
     "mss-exceeded-by-one": Fault::MssPlusOne, at [rules::MSS_OBEYED], breaks [rules::MSS_OBEYED];
-    "options-beside-a-full-mss": Fault::OptionsUncounted, at [rules::MSS_OBEYED], with Policy::with_timestamps, breaks [rules::MSS_OBEYED];
     "mss-of-1220-assumed": Fault::MssAssumed(1220), at [rules::MSS_DEFAULT], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
     "octets-behind-the-end-of-options": Fault::OptionsEndUnclean, at [rules::LISTEN_SYN], breaks [rules::OPTION_PADDING];
     // Window scale and timestamps.
@@ -103,7 +99,6 @@ mutants! {
     "congestion-window-not-deflated": Fault::NoDeflation, at [rules::FAST_RECOVERY], breaks [rules::FAST_RECOVERY];
     "close-wait-holds-short-text": Fault::HoldsShort, at [rules::NOT_HELD] in State::CloseWait, breaks [rules::NOT_HELD];
     // Keep-alives, ISNs, urgent text.
-    "keep-alive-with-text-in-flight": Fault::KeepAliveInFlight, at [rules::KEEPALIVE_ONLY_IDLE], breaks [rules::KEEPALIVE_ONLY_IDLE];
     "isn-clock-stands": Fault::IsnClockStands, at [rules::ISN_CLOCK], breaks [rules::ISN_CLOCK];
     "urgent-pointer-counts-from-snd-una": Fault::UrgentFromUna, at [rules::URGENT_POINTER], breaks [rules::URGENT_POINTER];
 }

@@ -358,4 +358,10 @@ mutants! {
     "ece-without-setup": Fault::ExtraFlags(Flags::ECE), at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
     "ece-not-answered": Fault::Departs, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
     "cwr-on-resent-text": Fault::Departs, at [rules::CWR_ON_NEW_TEXT], with Policy::with_ecn, breaks [rules::CWR_ON_NEW_TEXT];
+    // Once held out.
+    "small-window-waited-out-for-ever": Fault::NoOverride, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::PROBE];
+    "options-beside-a-full-mss": Fault::OptionsUncounted, at [rules::MSS_OBEYED], with Policy::with_timestamps, breaks [rules::MSS_OBEYED];
+    "keep-alive-with-text-in-flight": Fault::KeepAliveInFlight, at [rules::KEEPALIVE_ONLY_IDLE], breaks [rules::KEEPALIVE_ONLY_IDLE];
+    "ack-delay-starts-over": Fault::DelayStartsOver, at [rules::DELAYED_ACK], breaks [rules::DELAYED_ACK];
+    "time-wait-halved-after-closing": Fault::TimeWaitTenths(5), at [] in State::Closing, breaks [rules::TIME_WAIT_2MSL];
 }
