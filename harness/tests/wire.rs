@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use tcp_harness::wire::{IcmpKind, Read, Skipped, WireError, build, build_odd, echo_request_into, parse_options, read};
-use tcp_reference::segment::{Flags, Segment, TcpOption};
+use tcp_harness::wire::{IcmpKind, Read, Skipped, WireError, build, build_odd, echo_request_into, icmp_error, parse_options, quoted, read};
+use tcp_reference::icmp::{Icmp, IcmpError};
+use tcp_reference::segment::{Flags, Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::WireDefect;
 use tcp_vectors::model::Oddity;
@@ -190,6 +191,30 @@ fn no_octets_panic() {
             let Ok(Read::Tcp(again)) = read(&again) else { panic!("what was built reads") };
             assert_eq!(again.segment.payload, tcp.segment.payload);
             assert_eq!(again.segment.options, tcp.segment.options);
+        }
+    }
+}
+
+#[test]
+fn an_icmp_error_quotes_a_segment_and_is_read_back() {
+    for v6 in [false, true] {
+        let (remote, local) = ends(v6);
+        let tuple = Tuple { local, remote };
+        for error in IcmpError::ALL {
+            let lacking = v6 && matches!(error, IcmpError::ProtocolUnreachable | IcmpError::SourceRouteFailed | IcmpError::SourceQuench);
+            let built = icmp_error(tuple, Seq(0xfedc_ba98), 100, error);
+            if lacking {
+                assert_eq!(built, Err(WireError::NoSuchError));
+                continue;
+            }
+            let Ok(Read::Icmp(icmp)) = read(&built.expect("builds")) else { panic!("no ICMP message: {error:?}") };
+            assert_eq!((icmp.source, icmp.destination), (remote.ip(), local.ip()));
+            assert_eq!(quoted(&icmp), Some((tuple, Icmp { error, seq: Seq(0xfedc_ba98) })));
+            let IcmpKind::Error { about, kind, code } = icmp.kind.clone() else { panic!("no error") };
+            for octets in 0..about.len() {
+                let kind = IcmpKind::Error { kind, code, about: about[..octets].to_vec() };
+                assert_eq!(quoted(&tcp_harness::wire::Icmp { kind, ..icmp.clone() }), None, "{octets} octets");
+            }
         }
     }
 }

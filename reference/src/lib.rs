@@ -7,6 +7,7 @@ pub mod api;
 mod arrives;
 pub mod catalogue;
 pub mod finding;
+pub mod icmp;
 pub mod judged;
 pub mod linter;
 pub mod oracle;

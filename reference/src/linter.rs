@@ -26,7 +26,7 @@ pub fn lint(trace: &Trace) -> Vec<Finding> {
             }
             What::Emit { tuple, segment, defects } => linter.emit(*tuple, segment, defects, event),
             What::Call { call, result } => linter.call(call, result),
-            What::Arrive { arrival: Arrival::Discarded(_), .. } | What::Quiet | What::Stall => {}
+            What::Arrive { arrival: Arrival::Discarded(_) | Arrival::Icmp(_), .. } | What::Quiet | What::Stall => {}
         }
     }
     linter.findings

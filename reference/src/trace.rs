@@ -1,6 +1,7 @@
 //! What happened to a stack under test, in order: the only thing that the oracle reads.
 
 use crate::api::{Call, CallResult, Micros};
+use crate::icmp::Icmp;
 use crate::segment::{Segment, Tuple};
 
 /// A run's events in order, with times that never fall.
@@ -39,7 +40,7 @@ pub struct Event {
 pub enum What {
     /// A datagram was delivered to the stack.
     Arrive {
-        /// The ends it names.
+        /// The ends it names; for an ICMP error, those of the segment that it quotes, the stack's own as `local`.
         tuple: Tuple,
         /// What it held.
         arrival: Arrival,
@@ -73,6 +74,8 @@ pub enum Arrival {
     Segment(Segment),
     /// A datagram that TCP must not act on, and why.
     Discarded(Malformed),
+    /// An ICMP error about a segment of the stack.
+    Icmp(Icmp),
 }
 
 /// Why a delivered datagram must have no effect.

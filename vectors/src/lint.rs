@@ -166,6 +166,7 @@ fn steps(vector: &Vector, lints: &mut Vec<Lint>) {
                 (answered, last) = (false, step.line);
                 sent = sent.max(end(spec));
             }
+            StepKind::Icmp(_) => (proven, answered, last) = (false, false, step.line),
             StepKind::Expect(_) | StepKind::AssertState(_) => (proven, answered) = (true, true),
             StepKind::Wait => {}
             StepKind::Call(call) => {
@@ -314,6 +315,11 @@ pub fn packetdrill(vector: &Vector) -> Vec<NotPacketdrill> {
                 note(matches!(s.payload, Payload::Text(_)), NotPacketdrill::Text);
                 note(s.flow != 0, NotPacketdrill::Flows);
                 note(options(&s.options), NotPacketdrill::Option);
+                note(!sockets, NotPacketdrill::NoSocket);
+            }
+            StepKind::Icmp(s) => {
+                note(!plain(s.seq, Base::Iss), NotPacketdrill::Expression);
+                note(s.flow != 0, NotPacketdrill::Flows);
                 note(!sockets, NotPacketdrill::NoSocket);
             }
             StepKind::Expect(s) => {

@@ -1,6 +1,7 @@
 //! A vector as values: a header, and steps that are stimuli or assertions. A [`Script`] is the stimuli alone.
 
 use tcp_reference::api::{CallError, Family, How, Micros, SetOption};
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_reference::state::State;
 
@@ -54,6 +55,8 @@ pub struct Step {
 pub enum StepKind {
     /// `<`: a segment to the stack. Several that carry [`SegmentSpec::joined`] arrive together before the stack runs.
     Inject(SegmentSpec),
+    /// `< icmp`: an ICMP error about a segment of the stack.
+    Icmp(IcmpSpec),
     /// `>`: the next segment of the stack that a MAY permit does not explain must match this.
     Expect(ExpectSpec),
     /// A user call, with what it must return where the vector says so.
@@ -117,6 +120,19 @@ pub struct SegmentSpec {
     pub payload: Payload,
     /// What is odd about the datagram.
     pub oddity: Option<Oddity>,
+}
+
+/// An ICMP error to send to the stack: it quotes a segment's IP header and the first 8 octets of its TCP header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IcmpSpec {
+    /// Which flow the quoted segment belongs to.
+    pub flow: u8,
+    /// What it reports.
+    pub error: IcmpError,
+    /// SEG.SEQ of the quoted segment.
+    pub seq: Num,
+    /// Octets of text of the quoted segment.
+    pub len: u16,
 }
 
 /// A segment's text or a call's data.
@@ -257,7 +273,7 @@ impl Vector {
     #[must_use]
     pub fn script(&self) -> Script {
         let stimulus = |step: &Step| match &step.kind {
-            StepKind::Inject(_) | StepKind::Wait => Some(step.clone()),
+            StepKind::Inject(_) | StepKind::Icmp(_) | StepKind::Wait => Some(step.clone()),
             StepKind::Call(CallStep { call: VectorCall::Ignored(_), .. }) | StepKind::Expect(_) | StepKind::AssertState(_) => {
                 Some(Step { kind: StepKind::Wait, until: None, ..step.clone() }).filter(|s| s.after > 0)
             }

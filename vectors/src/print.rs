@@ -3,12 +3,13 @@
 use std::fmt::{self, Write};
 
 use tcp_reference::api::{CallError, How, Micros, SetOption};
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use crate::model::{
-    Base, CallStep, ExpectSpec, Header, Num, Oddity, Payload, Returned, Script, SegmentSpec, Step, StepKind, Vector, VectorCall,
+    Base, CallStep, ExpectSpec, Header, IcmpSpec, Num, Oddity, Payload, Returned, Script, SegmentSpec, Step, StepKind, Vector, VectorCall,
 };
-use crate::parse::{BASES, ERRORS, ESCAPES, KEYS, ODD_SOURCES, STATES};
+use crate::parse::{BASES, ERRORS, ESCAPES, ICMP_ERRORS, KEYS, ODD_SOURCES, STATES};
 
 /// A vector as text.
 #[must_use]
@@ -106,6 +107,10 @@ fn write_step(out: &mut String, step: &Step, first: bool) -> fmt::Result {
             out.push('<');
             write_inject(out, spec)
         }
+        StepKind::Icmp(spec) => {
+            out.push('<');
+            write_icmp(out, spec)
+        }
         StepKind::Expect(spec) => {
             out.push('>');
             write_expect(out, spec)
@@ -117,6 +122,20 @@ fn write_step(out: &mut String, step: &Step, first: bool) -> fmt::Result {
         }
         StepKind::Wait => out.write_str("wait"),
     }
+}
+
+fn write_icmp(out: &mut String, spec: &IcmpSpec) -> fmt::Result {
+    write_flow(out, spec.flow)?;
+    write!(out, " icmp {} [", icmp_error(spec.error))?;
+    write_span(out, spec.seq, Base::Iss, spec.len)?;
+    out.write_char(']')
+}
+
+/// An ICMP error's type and code by their names.
+#[must_use]
+pub fn icmp_error(error: IcmpError) -> String {
+    let name = ICMP_ERRORS.iter().find(|(e, ..)| *e == error);
+    name.map_or_else(String::new, |(_, kind, code)| format!("{kind} {code}").trim_end().to_owned())
 }
 
 fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {

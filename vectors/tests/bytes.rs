@@ -3,9 +3,10 @@
 mod common;
 
 use arbitrary::{Arbitrary, Unstructured};
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::Flags;
 use tcp_vectors::bytes::{MAX_AFTER, MAX_STEPS, MAX_TEXT, decode, encode};
-use tcp_vectors::model::{Base, Header, Num, Payload, Script, StepKind, Vector};
+use tcp_vectors::model::{Base, Header, IcmpSpec, Num, Payload, Script, Step, StepKind, Vector};
 use tcp_vectors::{golden, parse, print};
 
 fn unlined(mut script: Script) -> Script {
@@ -68,6 +69,27 @@ fn zeros_are_a_segment_in_order() {
     assert_eq!(spec.ack, Some(Num { base: Base::SndNxt, offset: 0 }));
     assert_eq!((spec.window, &spec.payload, spec.oddity), (u16::MAX, &Payload::Pattern(0), None));
     assert_eq!((step.after, step.until), (0, None));
+}
+
+#[test]
+fn every_icmp_error_is_text_and_octets_and_comes_back() {
+    for error in IcmpError::ALL {
+        for (flow, base, offset, len) in [(0, Base::Iss, 1, 100), (2, Base::SndUna, -70_000, 0), (1, Base::Zero, 5, MAX_TEXT)] {
+            let kind = StepKind::Icmp(IcmpSpec { flow, error, seq: Num { base, offset }, len });
+            let script = Script { steps: vec![Step { after: 100, until: None, kind, line: 0 }] };
+            assert_eq!(decode(&encode(&script)), script);
+            let text = print::script(&script, &Header::default());
+            let vector = parse::vector("a/b", "b.pkt", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+            assert_eq!(unlined(vector.script()), script, "{text}");
+        }
+    }
+}
+
+#[test]
+fn octets_that_stood_for_waiting_still_do() {
+    for code in [250, 252, 253, 254, 255] {
+        assert!(matches!(decode(&[1, code]).steps[..], [Step { kind: StepKind::Wait, .. }]), "{code}");
+    }
 }
 
 #[test]

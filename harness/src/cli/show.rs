@@ -150,6 +150,11 @@ fn fill(step: &mut Step, outcome: &Outcome) {
                 spec.ack = spec.ack.map(|a| plain(a, Base::Iss, view));
             }
         }
+        StepKind::Icmp(spec) => {
+            if let Some(view) = view_at(spec.flow) {
+                spec.seq = plain(spec.seq, Base::Iss, view);
+            }
+        }
         StepKind::Expect(spec) => {
             if let Some(view) = view_at(spec.flow) {
                 spec.seq = spec.seq.map(|s| plain(s, Base::Iss, view));

@@ -17,6 +17,7 @@ pub fn count(trace: &Trace, counters: &mut [u8]) {
                 stimulus = u64::from(s.flags.0) | u64::from(s.payload.is_empty()) << 16 | 1 << 20;
             }
             What::Arrive { arrival: Arrival::Discarded(_), .. } => stimulus = 2 << 20,
+            What::Arrive { arrival: Arrival::Icmp(icmp), .. } => stimulus = 4 << 20 | icmp.error as u64,
             What::Call { call, .. } => stimulus = 3 << 20 | discriminant(call),
             What::Emit { segment, .. } => {
                 let sent = u64::from(segment.flags.0) | u64::from(segment.payload.is_empty()) << 16;

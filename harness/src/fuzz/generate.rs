@@ -1,5 +1,6 @@
 //! Random scripts from the vectors: what a byte fuzzer does to octets, done to steps.
 
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_vectors::bytes;
 use tcp_vectors::model::{Base, CallStep, Num, Oddity, Payload, Script, SegmentSpec, Step, StepKind, VectorCall};
@@ -79,6 +80,11 @@ impl Generator {
         }
         match &mut step.kind {
             StepKind::Inject(spec) => self.nudge_segment(spec),
+            StepKind::Icmp(spec) => match self.random.below(3) {
+                0 => spec.error = self.random.pick(&IcmpError::ALL).copied().unwrap_or(spec.error),
+                1 => spec.flow = u8::try_from(self.random.below(3)).unwrap_or(0),
+                _ => self.nudge_number(&mut spec.seq),
+            },
             StepKind::Call(call) => self.nudge_call(call),
             StepKind::Wait | StepKind::Expect(_) | StepKind::AssertState(_) => {
                 step.after = self.random.pick(&TIMES).copied().unwrap_or(0);

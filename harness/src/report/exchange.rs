@@ -111,6 +111,7 @@ fn arrived(known: &mut Known, tuple: Tuple, arrival: &Arrival, edge: Option<i32>
             view.sent(segment);
             Told::Arrived(text)
         }
+        Arrival::Icmp(icmp) => Told::Arrived(words::icmp(icmp, known.get(&tuple).and_then(View::iss))),
         Arrival::Discarded(reason) => Told::Arrived(
             match reason {
                 Malformed::BadChecksum => "a segment with a bad checksum",

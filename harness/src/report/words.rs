@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use tcp_reference::api::{Call, CallResult, How};
+use tcp_reference::icmp::Icmp;
 use tcp_reference::segment::{Flags, Segment, TcpOption};
 use tcp_reference::seq::Seq;
 
@@ -26,6 +27,16 @@ pub fn segment_at_edge(segment: &Segment, distance: i32, ack_base: Option<Seq>) 
     let plain = self::segment(segment, None, ack_base);
     let rest = plain.split_once(')').map_or("", |(_, rest)| rest);
     format!("{} {{rcv_right{distance:+}}}({}){rest}", segment.flags, segment.payload.len())
+}
+
+/// An ICMP error; the number of the segment that it quotes is relative to the stack's ISN.
+#[must_use]
+pub fn icmp(icmp: &Icmp, base: Option<Seq>) -> String {
+    let name = tcp_vectors::print::icmp_error(icmp.error);
+    match number(icmp.seq, base) {
+        Relative::Near(seq) => format!("icmp {name} [{seq}]"),
+        Relative::Far(n) => format!("icmp {name} [{{zero+{n}}}]"),
+    }
 }
 
 /// Flags and numbers alone.

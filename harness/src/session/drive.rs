@@ -142,11 +142,12 @@ impl<'a> Session<'a> {
             StepKind::Call(call) if matches!(call.call, VectorCall::Ignored(_) | VectorCall::Bind(_)) => {
                 return self.pass(self.wait_of(step));
             }
-            StepKind::Inject(_) | StepKind::Call(_) | StepKind::AssertState(_) | StepKind::Wait => {}
+            StepKind::Inject(_) | StepKind::Icmp(_) | StepKind::Call(_) | StepKind::AssertState(_) | StepKind::Wait => {}
         }
         self.pass(self.wait_of(step))?;
         match &step.kind {
             StepKind::Inject(_) => self.inject(group),
+            StepKind::Icmp(spec) => self.icmp(step.line, spec),
             StepKind::Call(call) => self.call_step(step, call),
             StepKind::AssertState(state) => self.assert_state(step, *state),
             StepKind::Wait | StepKind::Expect(_) => Ok(()),

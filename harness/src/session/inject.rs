@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use tcp_reference::icmp::Icmp;
 use tcp_reference::segment::{Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
-use tcp_vectors::model::{Base, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
+use tcp_vectors::model::{Base, IcmpSpec, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind};
 
 use super::Stop;
 use super::drive::Session;
@@ -31,6 +32,25 @@ impl Session<'_> {
             let reply = self.target.deliver(&datagrams)?;
             self.note(&reply);
         }
+        Ok(())
+    }
+
+    /// Delivers an ICMP error. One that the IP version does not have is no stimulus: a script passes over it.
+    pub(super) fn icmp(&mut self, line: u32, spec: &IcmpSpec) -> Result<(), Stop> {
+        let flow = self.flow(spec.flow);
+        let (view, tuple) = (self.flows[flow].view.clone(), self.flows[flow].tuple);
+        let seq = view.resolve(spec.seq);
+        let datagram = match wire::icmp_error(tuple, seq, spec.len, spec.error) {
+            Ok(datagram) => datagram,
+            Err(_) if self.rule.is_none() => return Ok(()),
+            Err(why) => return Err(Stop::NotPerformed(format!("line {line}: {why}"))),
+        };
+        self.drain()?;
+        self.last_stimulus = self.trace.events.len();
+        self.keep_view(line, spec.flow, &view);
+        self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Icmp(Icmp { error: spec.error, seq }) });
+        let reply = self.target.deliver(&[datagram])?;
+        self.note(&reply);
         Ok(())
     }
 

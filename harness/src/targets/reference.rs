@@ -92,10 +92,16 @@ impl Target for Reference {
 
     fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
         for datagram in datagrams {
-            if let Ok(Read::Tcp(tcp)) = wire::read(datagram)
-                && !tcp.defects.contains(&WireDefect::BadChecksum)
-            {
-                self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
+            match wire::read(datagram) {
+                Ok(Read::Tcp(tcp)) if !tcp.defects.contains(&WireDefect::BadChecksum) => {
+                    self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
+                }
+                Ok(Read::Icmp(icmp)) => {
+                    if let Some((tuple, icmp)) = wire::quoted(&icmp) {
+                        self.stack.icmp(tuple, &icmp);
+                    }
+                }
+                Ok(Read::Tcp(_)) | Err(_) => {}
             }
         }
         self.reply(())

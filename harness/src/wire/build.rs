@@ -18,6 +18,8 @@ pub enum WireError {
     OptionsTooLong,
     /// The datagram would be longer than its length field can say.
     TooLong,
+    /// The IP version has no such ICMP error.
+    NoSuchError,
 }
 
 impl fmt::Display for WireError {
@@ -26,6 +28,7 @@ impl fmt::Display for WireError {
             WireError::MixedFamilies => "the addresses are of different IP versions",
             WireError::OptionsTooLong => "the options take more than 40 octets",
             WireError::TooLong => "the datagram would be longer than 65535 octets",
+            WireError::NoSuchError => "the IP version has no such ICMP error",
         })
     }
 }
@@ -153,12 +156,12 @@ const V6_HEADER: usize = 40;
 const V6_NEXT_HEADER_AT: usize = 6;
 const V6_FRAGMENT: u8 = 44;
 const MORE_FRAGMENTS_V4: u8 = 0x20;
-const TCP: u8 = 6;
-const ICMP_V4: u8 = 1;
-const ICMP_V6: u8 = 58;
+pub(super) const TCP: u8 = 6;
+pub(super) const ICMP_V4: u8 = 1;
+pub(super) const ICMP_V6: u8 = 58;
 const TCP_CHECKSUM_AT: usize = 16;
 
-fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpFields) -> Result<(), WireError> {
+pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpFields) -> Result<(), WireError> {
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             out.extend_from_slice(&[0x45, ip.traffic_class, 0, 0]);
@@ -179,7 +182,7 @@ fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpFi
 }
 
 /// Writes the IP header's length field, and for IPv4 its checksum, for a header that ends at `start`.
-fn set_ip_length(out: &mut [u8], start: usize) -> Result<(), WireError> {
+pub(super) fn set_ip_length(out: &mut [u8], start: usize) -> Result<(), WireError> {
     if start == V4_HEADER {
         let total = u16::try_from(out.len()).map_err(|_| WireError::TooLong)?;
         out[2..4].copy_from_slice(&total.to_be_bytes());
@@ -193,7 +196,7 @@ fn set_ip_length(out: &mut [u8], start: usize) -> Result<(), WireError> {
     Ok(())
 }
 
-fn set_checksum(out: &mut [u8], start: usize, from: IpAddr, to: IpAddr, protocol: u8, at: usize) {
+pub(super) fn set_checksum(out: &mut [u8], start: usize, from: IpAddr, to: IpAddr, protocol: u8, at: usize) {
     let field = start + at;
     out[field..field + 2].copy_from_slice(&[0, 0]);
     let segment = &out[start..];

@@ -69,11 +69,20 @@ pub(crate) struct Entry {
 pub(crate) enum Kind {
     Arrive(Port),
     Discarded(RuleId),
+    /// An ICMP error that quotes a segment of this connection.
+    Icmp,
+    /// One that quotes a segment of another.
+    IcmpElsewhere,
     Emit,
     Quiet,
     Opening,
-    Wrote { octets: u32, urgent: bool },
-    Close { orphan: bool },
+    Wrote {
+        octets: u32,
+        urgent: bool,
+    },
+    Close {
+        orphan: bool,
+    },
     Abort,
     ListenerGone,
     KeepAlive(Option<Micros>),
@@ -418,6 +427,8 @@ impl Connection {
                     out.extend(h.ignoring_call(at, rules::abort));
                 }
             }
+            (Kind::Icmp, What::Arrive { arrival: Arrival::Icmp(icmp), .. }) => h.icmp(icmp, at, broken, out),
+            (Kind::IcmpElsewhere, _) => h.icmp_elsewhere(at, broken, out),
             (Kind::ListenerGone, _) => h.clone().listener_gone(at, out),
             (kind, _) => {
                 let mut h = h.clone();

@@ -10,7 +10,7 @@ use crate::relation::{ResetForm, Signal};
 use crate::segment::{Segment, Tuple};
 use crate::seq::Seq;
 use crate::tcb::Conn;
-use crate::trace::{Event, What};
+use crate::trace::{Arrival, Event, What};
 
 /// The finding for an assumed fault; `before` are the permitted explanations just before it showed.
 pub(crate) fn finding(tuple: Tuple, blame: &Blame, before: &[Hypothesis], entry: Entry, context: &Context<'_>) -> Finding {
@@ -60,6 +60,7 @@ pub(crate) fn seen(event: &Event, h: Option<&Hypothesis>) -> String {
             other => format!("the user's read returned {other:?}"),
         },
         What::Call { call, result } => format!("{call:?} returned {result:?}"),
+        What::Arrive { arrival: Arrival::Icmp(_), .. } => "an ICMP error arrived".to_owned(),
         What::Arrive { .. } => "a segment arrived".to_owned(),
     }
 }

@@ -194,6 +194,9 @@ impl Oracle {
             };
             self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             self.judge(tuple, index, Kind::Discarded(rule), usize::MAX, trace);
+        } else if let Arrival::Icmp(_) = arrival {
+            self.each(index, Kind::IcmpElsewhere, trace, |c| c.tuple != tuple);
+            self.judge(tuple, index, Kind::Icmp, usize::MAX, trace);
         }
     }
 

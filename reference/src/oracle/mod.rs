@@ -14,6 +14,7 @@ mod explain;
 mod giving_up;
 mod host;
 mod hypothesis;
+mod icmp;
 mod isn;
 mod options;
 mod persist;

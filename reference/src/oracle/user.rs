@@ -136,7 +136,7 @@ impl Hypothesis {
     }
 
     /// The connection is deleted; a reset is not asked for, and not forbidden.
-    fn gone_with_a_reset(self, how: Ended, rule: RuleId, at: &At<'_>) -> Hypothesis {
+    pub(crate) fn gone_with_a_reset(self, how: Ended, rule: RuleId, at: &At<'_>) -> Hypothesis {
         let reset = match &self.conn {
             Conn::Absent => None,
             Conn::SynSent(c) => Some(ResetDue::Abort { low: c.iss, high: c.snd_nxt, ack: None }),

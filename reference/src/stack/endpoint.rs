@@ -684,6 +684,13 @@ impl Endpoint {
         self.stop();
     }
 
+    /// An ICMP error ended it.
+    pub(crate) fn refused(&mut self) {
+        self.conn = Conn::Absent;
+        self.ended = Some(CallError::Refused);
+        self.stop();
+    }
+
     pub(crate) fn gave_up(&mut self) {
         self.conn = Conn::Absent;
         let quiet = self.mutated(Fault::TimeoutIsEof, rules::NORMAL_OR_ABORTED);

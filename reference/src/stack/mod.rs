@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod held_out;
+mod icmp;
 mod mutant;
 mod mutants;
 mod output;

@@ -352,6 +352,12 @@ mutants! {
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
     "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED];
     "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
+    // ICMP errors.
+    "icmp-ends-another-connection": Fault::Departs, at [rules::ICMP_OWN_CONNECTION], breaks [rules::ICMP_OWN_CONNECTION];
+    "source-quench-aborts": Fault::Closes, at [rules::SOURCE_QUENCH], breaks [rules::SOURCE_QUENCH];
+    "source-quench-acknowledged": Fault::AckAnyway, at [rules::SOURCE_QUENCH], breaks [rules::SOURCE_QUENCH];
+    "soft-icmp-error-aborts": Fault::Closes, at [rules::ICMP_SOFT], breaks [rules::ICMP_SOFT];
+    "hard-icmp-error-ignored": Fault::StaysPut, at [rules::ICMP_HARD], breaks [rules::ICMP_HARD];
     // ECN.
     "ecn-setup-unasked": Fault::ExtraFlags(Flags::ECE), at [rules::LISTEN_SYN], breaks [rules::ECN_SETUP];
     "ecn-setup-for-another-form": Fault::Departs, at [rules::ECN_OTHER_FORMS], breaks [rules::ECN_OTHER_FORMS];

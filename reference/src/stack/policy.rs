@@ -37,6 +37,10 @@ pub struct Policy {
     pub sack: bool,
     /// An ECN-setup SYN is answered with an ECN-setup SYN-ACK (RFC 3168), as a sender of text: CE is not seen here.
     pub ecn: bool,
+    /// A hard ICMP error aborts a synchronized connection too (RFC 9293 SHLD-26; RFC 5461 section 2).
+    pub hard_errors_abort: bool,
+    /// A soft ICMP error ends an opening (RFC 5461 section 4).
+    pub soft_errors_end_opening: bool,
     /// Whoever resets a connection keeps it in TIME-WAIT (RFC 9293 section 3.5.2).
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
@@ -65,6 +69,8 @@ impl Default for Policy {
             checks_reset_echo: false,
             sack: false,
             ecn: false,
+            hard_errors_abort: false,
+            soft_errors_end_opening: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
             declared_rto_min: SECOND,
@@ -143,6 +149,7 @@ impl Policy {
             ("SACK", Policy::with_sack()),
             ("SACK and timestamps", Policy { sack: true, ..Policy::with_timestamps() }),
             ("ECN", Policy::with_ecn()),
+            ("every ICMP error ends what it may", Policy { hard_errors_abort: true, soft_errors_end_opening: true, ..base.clone() }),
             ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
             ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
             ("drops out-of-order text", Policy::without_reassembly()),

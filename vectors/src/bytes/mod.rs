@@ -15,6 +15,8 @@
 //! | 12–13 | bits 0–11 length of the text, 12–13 its kind | the same |
 //! | 14, 15 | what is odd, and its value | |
 //!
+//! An ICMP error has flow, base, offset and length where a segment has them, and which error it is in octet 14.
+//!
 //! Bounds of a script: [`MAX_STEPS`] steps, [`MAX_TEXT`] octets of text in a step, [`MAX_AFTER`] before a step, 40 octets of options, flows
 //! 0 to 3; SEG.ACK is there where ACK is; numbers of oddities as the language has them; a call's text is never [`Payload::Other`]; no
 //! [`VectorCall::Ignored`]; `line` is 0 and `until` is `None`. [`encode`] brings a script within them as well as it can.

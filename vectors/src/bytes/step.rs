@@ -1,11 +1,12 @@
 //! One step in 16 octets.
 
 use tcp_reference::api::{How, SetOption};
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use super::pool::{Reader, Writer};
 use super::{MAX_AFTER, MAX_TEXT, STEP, options};
-use crate::model::{Base, CallStep, Num, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind, VectorCall};
+use crate::model::{Base, CallStep, IcmpSpec, Num, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind, VectorCall};
 
 pub(super) fn decode(o: [u8; STEP], pool: &mut Reader<'_>) -> Step {
     let after = match o[1] {
@@ -20,7 +21,8 @@ pub(super) fn decode(o: [u8; STEP], pool: &mut Reader<'_>) -> Step {
             StepKind::Inject(segment(o, flags, pool))
         }
         code @ CALLS..WAIT => StepKind::Call(CallStep { call: call(code - CALLS, o, pool), result: None }),
-        WAIT.. => StepKind::Wait,
+        ICMP => StepKind::Icmp(icmp(o, pool)),
+        WAIT | BEYOND.. => StepKind::Wait,
     };
     Step { after, until: None, kind, line: 0 }
 }
@@ -43,15 +45,18 @@ pub(super) fn encode(step: &Step, pool: &mut Writer) -> Option<[u8; STEP]> {
         StepKind::Inject(spec) => put_segment(spec, &mut o, pool),
         StepKind::Call(call) => put_call(&call.call, &mut o, pool),
         StepKind::Wait => o[0] = WAIT,
+        StepKind::Icmp(spec) => put_icmp(spec, &mut o, pool),
         StepKind::Expect(_) | StepKind::AssertState(_) => return None,
     }
     Some(o)
 }
 
-/// First octets from here on: flags in the pool, calls, waiting.
+/// First octets from here on: flags in the pool, calls, waiting, ICMP errors, waiting again.
 const EXACT_FLAGS: u8 = 192;
 const CALLS: u8 = 208;
 const WAIT: u8 = 250;
+const ICMP: u8 = 251;
+const BEYOND: u8 = 252;
 
 /// Times before a step, microseconds: from nothing over delayed ACKs and retransmission timers to 2MSL.
 const TIMES: [u64; 32] = [
@@ -216,6 +221,35 @@ fn put_segment(spec: &SegmentSpec, o: &mut [u8; STEP], pool: &mut Writer) {
     put_text(&spec.payload, o, pool);
     (o[14], o[15]) = put_oddity(spec.oddity);
 }
+
+fn icmp(o: [u8; STEP], pool: &mut Reader<'_>) -> IcmpSpec {
+    let far = o[3] & FAR_SEQ != 0;
+    let offset = if far { i32::from_le_bytes(pool.array()) } else { i32::from(i16::from_le_bytes([o[4], o[5]])) };
+    IcmpSpec {
+        flow: o[2] & 3,
+        error: IcmpError::ALL[usize::from(o[14]) % IcmpError::ALL.len()],
+        seq: Num { base: ICMP_BASES[usize::from(o[2] >> 3) % 8], offset },
+        len: (u16::from_le_bytes([o[12], o[13]]) & 0xfff).min(MAX_TEXT),
+    }
+}
+
+fn put_icmp(spec: &IcmpSpec, o: &mut [u8; STEP], pool: &mut Writer) {
+    let index = |at: Option<usize>| at.and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
+    o[0] = ICMP;
+    o[2] = spec.flow & 3 | index(ICMP_BASES.iter().position(|b| *b == spec.seq.base)) << 3;
+    match i16::try_from(spec.seq.offset) {
+        Ok(near) => o[4..6].copy_from_slice(&near.to_le_bytes()),
+        Err(_) => {
+            o[3] = FAR_SEQ;
+            pool.write(&spec.seq.offset.to_le_bytes());
+        }
+    }
+    o[12..14].copy_from_slice(&spec.len.min(MAX_TEXT).to_le_bytes());
+    o[14] = index(IcmpError::ALL.iter().position(|e| *e == spec.error));
+}
+
+/// What the number of a quoted segment counts from.
+const ICMP_BASES: [Base; 8] = [Base::SndUna, Base::Iss, Base::SndNxt, Base::Zero, Base::RcvNxt, Base::RcvRight, Base::Irs, Base::PeerNxt];
 
 fn text(o: [u8; STEP], pool: &mut Reader<'_>) -> Payload {
     let field = u16::from_le_bytes([o[12], o[13]]);

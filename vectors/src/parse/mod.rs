@@ -9,7 +9,7 @@ use winnow::stream::LocatingSlice;
 
 pub(crate) use call::{ERRORS, STATES};
 pub(crate) use header::KEYS;
-pub(crate) use segment::{ODD_SOURCES, octets};
+pub(crate) use segment::{ICMP_ERRORS, ODD_SOURCES, octets};
 pub(crate) use token::{BASES, ESCAPES};
 
 use token::{In, Parsed, Problem, eat, here, rest, seconds, since, skip, unexpected};
@@ -110,7 +110,7 @@ fn step(line: &str, first: bool, number: u32) -> Parsed<Step> {
 fn kind(i: &mut In<'_>) -> Parsed<StepKind> {
     if rest(i).starts_with('<') {
         token::advance(i, 1);
-        return segment::inject(i).map(StepKind::Inject);
+        return segment::inject(i);
     }
     if rest(i).starts_with('>') {
         token::advance(i, 1);

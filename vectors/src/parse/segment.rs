@@ -1,16 +1,59 @@
 //! The `<` and `>` lines.
 
+use tcp_reference::icmp::IcmpError;
 use tcp_reference::segment::{FLAG_LETTERS, Flags, TcpOption};
 use tcp_reference::seq::Seq;
 
 use super::token::{
     In, Parsed, advance, byte, eat, here, hex, long, num, number, rest, run, short, since, skip, string, unexpected, want, word,
 };
-use crate::model::{Base, ExpectSpec, Num, OddAddress, Oddity, Payload, SegmentSpec};
+use crate::model::{Base, ExpectSpec, IcmpSpec, Num, OddAddress, Oddity, Payload, SegmentSpec, StepKind};
 
 /// What follows `<`.
-pub(super) fn inject(i: &mut In<'_>) -> Parsed<SegmentSpec> {
+pub(super) fn inject(i: &mut In<'_>) -> Parsed<StepKind> {
     let flow = flow(i)?;
+    skip(i);
+    if rest(i).starts_with("icmp") {
+        return icmp(i, flow).map(StepKind::Icmp);
+    }
+    segment(i, flow).map(StepKind::Inject)
+}
+
+/// `icmp unreachable port_unreachable [1:101(100)]`.
+fn icmp(i: &mut In<'_>, flow: u8) -> Parsed<IcmpSpec> {
+    let from = here(i);
+    eat(i, "icmp");
+    let kind = word(i);
+    let code = word(i);
+    let Some(&(error, ..)) = ICMP_ERRORS.iter().find(|(_, k, c)| *k == kind && *c == code) else {
+        let known: Vec<String> = ICMP_ERRORS.iter().map(|(_, kind, code)| format!("{kind} {code}").trim_end().to_owned()).collect();
+        return Err(since(i, from, "no ICMP error of the language", format!("the errors are {}", known.join(", "))));
+    };
+    want(i, "[", ICMP_HELP)?;
+    let at = here(i);
+    let Span { seq: Some(seq), len: Some(len) } = span(i, Base::Iss)? else {
+        return Err(since(i, at, "the quoted segment has a number and a length", ICMP_HELP));
+    };
+    want(i, "]", ICMP_HELP)?;
+    Ok(IcmpSpec { flow, error, seq, len })
+}
+
+const ICMP_HELP: &str = "an ICMP error quotes a segment of the stack: `icmp unreachable port_unreachable [1:101(100)]`";
+
+/// The ICMP errors as packetdrill names them for IPv4: type and code; without a code it is 0.
+pub(crate) const ICMP_ERRORS: [(IcmpError, &str, &str); 9] = [
+    (IcmpError::NetUnreachable, "unreachable", "net_unreachable"),
+    (IcmpError::HostUnreachable, "unreachable", "host_unreachable"),
+    (IcmpError::ProtocolUnreachable, "unreachable", "protocol_unreachable"),
+    (IcmpError::PortUnreachable, "unreachable", "port_unreachable"),
+    (IcmpError::SourceRouteFailed, "unreachable", "source_route_failed"),
+    (IcmpError::SourceQuench, "source_quench", ""),
+    (IcmpError::HopLimitExceeded, "time_exceeded", ""),
+    (IcmpError::ReassemblyTimeExceeded, "time_exceeded", "code_1"),
+    (IcmpError::ParameterProblem, "parameter_problem", ""),
+];
+
+fn segment(i: &mut In<'_>, flow: u8) -> Parsed<SegmentSpec> {
     let flags = flags(i)?;
     let at = here(i);
     let Span { seq, len } = span(i, Base::Irs)?;
