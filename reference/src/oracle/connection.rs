@@ -71,8 +71,8 @@ pub(crate) enum Kind {
     Discarded(RuleId),
     /// An ICMP error that quotes a segment of this connection.
     Icmp,
-    /// One that quotes a segment of another.
-    IcmpElsewhere,
+    /// Something that must not disturb this connection: by which rule.
+    Elsewhere(RuleId),
     Emit,
     Quiet,
     Opening,
@@ -428,7 +428,7 @@ impl Connection {
                 }
             }
             (Kind::Icmp, What::Arrive { arrival: Arrival::Icmp(icmp), .. }) => h.icmp(icmp, at, broken, out),
-            (Kind::IcmpElsewhere, _) => h.icmp_elsewhere(at, broken, out),
+            (Kind::Elsewhere(rule), _) => h.undisturbed(rule, at, broken, out),
             (Kind::ListenerGone, _) => h.clone().listener_gone(at, out),
             (kind, _) => {
                 let mut h = h.clone();

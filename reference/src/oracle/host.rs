@@ -195,7 +195,7 @@ impl Oracle {
             self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
             self.judge(tuple, index, Kind::Discarded(rule), usize::MAX, trace);
         } else if let Arrival::Icmp(_) = arrival {
-            self.each(index, Kind::IcmpElsewhere, trace, |c| c.tuple != tuple);
+            self.each(index, Kind::Elsewhere(rules::ICMP_OWN_CONNECTION), trace, |c| c.tuple != tuple);
             self.judge(tuple, index, Kind::Icmp, usize::MAX, trace);
         }
     }
@@ -226,6 +226,7 @@ impl Oracle {
             self.stats.judged += 1;
             return;
         }
+        let tuple = self.same_source(index, tuple, trace);
         self.adopt_connect(tuple, segment, trace);
         self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
         self.judge(tuple, index, Kind::Emit, usize::MAX, trace);
@@ -237,6 +238,19 @@ impl Oracle {
                 self.find(rule, kind, tuple, index, trace, "a number from a clock and a secret function of the connection's ends");
             }
         }
+    }
+
+    /// The ends of the connection that a segment of the stack belongs to. Where it is nobody's, and a living connection has the same ends but for
+    /// the stack's own address, it is that one's, from the wrong address (MUST-45).
+    fn same_source(&mut self, index: usize, tuple: Tuple, trace: &Trace) -> Tuple {
+        if self.connections.contains_key(&tuple) {
+            return tuple;
+        }
+        let same = |t: &Tuple| t.remote == tuple.remote && t.local.port() == tuple.local.port();
+        let alive = |c: &&Connection| same(&c.tuple) && c.unjudged.is_none() && c.hypotheses.iter().all(|h| h.conn != Conn::Absent);
+        let Some(meant) = self.connections.values().find(alive).map(|c| c.tuple) else { return tuple };
+        self.find(rules::SAME_SOURCE, "source-address", meant, index, trace, "the local address of the connection's first segment");
+        meant
     }
 
     /// A SYN that an active OPEN owes shows the 4-tuple.
@@ -277,6 +291,10 @@ impl Oracle {
 
     fn call(&mut self, index: usize, call: &Call, result: &CallResult, trace: &Trace) {
         self.mss_set |= matches!(call, Call::Set { option: SetOption::Mss(_), .. });
+        if let Call::Listen { port, family, .. } = call {
+            let same = |t: &Tuple| t.local.port() == *port && (*family == Family::V4) == t.local.is_ipv4();
+            self.each(index, Kind::Elsewhere(rules::LISTEN_DISTURBS), trace, |c| same(&c.tuple));
+        }
         match (call, result) {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });

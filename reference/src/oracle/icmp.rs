@@ -5,7 +5,6 @@ use crate::icmp::{Icmp, IcmpError, Severity};
 use crate::oracle::arrival::At;
 use crate::oracle::hypothesis::{Blame, Ended, Hypothesis, Last};
 use crate::relation::Signal;
-use crate::rules;
 use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::Conn;
@@ -43,10 +42,11 @@ impl Hypothesis {
         out.push(ignoring);
     }
 
-    /// An ICMP error quotes a segment of another connection, or of none: it is none of this one's business (MUST-54).
-    pub(crate) fn icmp_elsewhere(&self, at: &At<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
+    /// Something happened that must not disturb this connection: an ICMP error quotes a segment of another one, or of none (MUST-54); a user
+    /// listens on the port (MUST-41).
+    pub(crate) fn undisturbed(&self, rule: RuleId, at: &At<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
         if broken && self.conn != Conn::Absent {
-            out.push(self.wrongly_ended(rules::ICMP_OWN_CONNECTION, at));
+            out.push(self.wrongly_ended(rule, at));
         }
         out.push(self.clone());
     }

@@ -15,6 +15,7 @@ mod timestamps;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::api::{Call, CallError, CallResult, Family, How, Micros, SetOption, SocketId};
 use crate::catalogue::RuleId;
@@ -242,6 +243,11 @@ impl Stack {
         let taken =
             self.sockets.iter().any(|s| matches!(s, Socket::Listener { port: p, family: f, open: true, .. } if *p == port && *f == family));
         if taken {
+            if self.mutated(Fault::Closes, rules::LISTEN_DISTURBS) {
+                let here = |e: &&Endpoint| e.tuple.local.port() == port && (family == Family::V4) == e.tuple.local.is_ipv4();
+                let disturbed: Vec<TupleKey> = self.endpoints.values().filter(here).map(|e| key(&e.tuple)).collect();
+                self.abort_each(disturbed);
+            }
             return CallResult::Error(CallError::AddressInUse);
         }
         if self.mutated(Fault::Fails, rules::OPEN_PASSIVE) {
@@ -305,8 +311,11 @@ impl Stack {
     }
 
     fn abort_children(&mut self, listener: SocketId) {
-        let children: Vec<TupleKey> = self.endpoints.iter().filter(|(_, e)| e.listener == Some(listener)).map(|(k, _)| *k).collect();
-        for k in children {
+        self.abort_each(self.endpoints.iter().filter(|(_, e)| e.listener == Some(listener)).map(|(k, _)| *k).collect());
+    }
+
+    fn abort_each(&mut self, which: Vec<TupleKey>) {
+        for k in which {
             if let Some(mut e) = self.endpoints.remove(&k) {
                 e.listener = None;
                 e.abort(self.now, &self.policy);
@@ -383,7 +392,8 @@ impl Stack {
     fn settle(&mut self, tuple: Tuple, mut endpoint: Endpoint) {
         let now = self.now;
         for (delay, segment) in endpoint.outbox.drain(..) {
-            let departure = Departure { at: now + delay, tuple, segment };
+            let astray = !segment.is_syn() && segment.payload.is_empty() && self.mutated(Fault::OtherSource, rules::SAME_SOURCE);
+            let departure = Departure { at: now + delay, tuple: if astray { beside(tuple) } else { tuple }, segment };
             if delay == 0 { self.departures.push(departure) } else { self.late.push(departure) }
         }
         let forgotten = endpoint.conn == Conn::Absent && endpoint.socket.is_none() && endpoint.established_at.is_none();
@@ -428,6 +438,16 @@ impl Stack {
         #[expect(clippy::cast_possible_truncation, reason = "an ISN is 32 bits of both")]
         Seq((hash as u32).wrapping_add(clock as u32).wrapping_add(self.opened))
     }
+}
+
+/// The same ends but for the stack's own address, which is the one beside it.
+fn beside(mut tuple: Tuple) -> Tuple {
+    let next = match tuple.local.ip() {
+        IpAddr::V4(a) => Ipv4Addr::from_bits(a.to_bits() ^ 1 << 2).into(),
+        IpAddr::V6(a) => Ipv6Addr::from_bits(a.to_bits() ^ 1 << 2).into(),
+    };
+    tuple.local.set_ip(next);
+    tuple
 }
 
 /// Every connection's ends for a mutant whose ISNs do not depend on them.

@@ -135,6 +135,8 @@ pub enum Fault {
     Mss(u16),
     /// The reply has an option of this kind more: MSS, SACK-permitted, SACK, or one without data.
     ExtraOption(u8),
+    /// Segments without text leave from another address.
+    OtherSource,
     /// The options behind the first of this kind in the peer's SYN are not read.
     StopsReadingAt(u8),
     /// The text of what is answered is not counted in SEG.ACK of a reset.

@@ -352,6 +352,9 @@ mutants! {
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
     "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED];
     "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
+    // Listening again, and the local address.
+    "listening-again-aborts": Fault::Closes, at [rules::LISTEN_DISTURBS], breaks [rules::LISTEN_DISTURBS];
+    "other-source-address": Fault::OtherSource, at [rules::SAME_SOURCE], breaks [rules::SAME_SOURCE];
     // ICMP errors.
     "icmp-ends-another-connection": Fault::Departs, at [rules::ICMP_OWN_CONNECTION], breaks [rules::ICMP_OWN_CONNECTION];
     "source-quench-aborts": Fault::Closes, at [rules::SOURCE_QUENCH], breaks [rules::SOURCE_QUENCH];
