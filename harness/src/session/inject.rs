@@ -80,6 +80,12 @@ impl Session<'_> {
         };
         let Some(oddity) = spec.oddity else {
             let datagram = wire::build(tuple.remote, tuple.local, &segment)?;
+            if segment.options.iter().rev().skip(1).any(|o| matches!(o, TcpOption::IllFormed(_)))
+                && let Ok(Read::Tcp(tcp)) = wire::read(&datagram)
+            {
+                // Octets that are no option may take what stands behind them along: what counts is how they are read.
+                segment.options = tcp.segment.options;
+            }
             self.flows[flow].view.sent(&segment);
             // What stands behind octets that are no option is none to whoever reads the header.
             let as_written =
