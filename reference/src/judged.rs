@@ -337,25 +337,36 @@ mod tests {
     use crate::catalogue::rules;
 
     /// The topics that must be judged whole.
-    const TOPICS: [&str; 12] = [
-        "handshake",
-        "teardown",
-        "reset",
-        "sequence-acceptance",
-        "ack-processing",
-        "timewait",
-        "options-mss",
-        "options-generic",
-        "tfo",
-        "checksum",
-        "sack",
-        "icmp",
+    /// Rules that no finding names yet. What is judged must not stand here.
+    const OPEN: &[&str] = &[
+        "RFC9293:MUST-42",
+        "RFC9293:MUST-43",
+        "RFC9293:MUST-48",
+        "RFC9293:MUST-49",
+        "RFC9293:MUST-50",
+        "RFC9293:SHLD-21",
+        "RFC9293:SHLD-22",
+        "RFC5961:7-1",
+        "RFC7323:7-1",
+        "RFC6298:4-1",
+        "RFC5681:3-6",
+        "RFC5681:4-4",
+        "RFC6675:5-1",
+        "RFC6675:5-2",
+        "RFC3168:6-4",
+        "RFC3168:6-6",
+        "RFC3168:6-7",
+        "RFC3168:6-10",
+        "RFC3168:6-11",
+        "RFC3168:6-12",
+        "RFC3168:6-13",
+        "RFC3168:6-14",
     ];
 
     #[test]
-    fn every_rule_of_these_topics_is_judged_or_says_why_not() {
-        let open: Vec<_> = rules().iter().filter(|r| TOPICS.contains(&r.topic) && judged(r.id).is_none()).map(|r| r.id).collect();
-        assert!(open.is_empty(), "neither judged nor excepted: {open:?}");
+    fn every_rule_is_judged_or_says_why_not_or_stands_in_the_list_of_open_ones() {
+        let open: Vec<_> = rules().iter().map(|r| r.id).filter(|id| judged(*id).is_none()).map(|id| id.0).collect();
+        assert_eq!(open, OPEN, "neither judged nor excepted, and the list of open rules");
     }
 
     #[test]

@@ -80,18 +80,14 @@ impl Session<'_> {
         };
         let Some(oddity) = spec.oddity else {
             let datagram = wire::build(tuple.remote, tuple.local, &segment)?;
-            if segment.options.iter().rev().skip(1).any(|o| matches!(o, TcpOption::IllFormed(_)))
-                && let Ok(Read::Tcp(tcp)) = wire::read(&datagram)
-            {
-                // Octets that are no option may take what stands behind them along: what counts is how they are read.
+            // Octets that are no option may take what stands behind them along: what counts is how they are read.
+            let as_written =
+                segment.options.iter().all(|o| !matches!(o, TcpOption::IllFormed(_) | TcpOption::Other { .. } | TcpOption::Eol));
+            if !as_written && let Ok(Read::Tcp(tcp)) = wire::read(&datagram) {
                 segment.options = tcp.segment.options;
             }
             self.flows[flow].view.sent(&segment);
-            // What stands behind octets that are no option is none to whoever reads the header.
-            let as_written =
-                segment.options.iter().all(|o| !matches!(o, TcpOption::IllFormed(_) | TcpOption::Other { .. } | TcpOption::Eol));
-            let arrival = if as_written { Arrival::Segment(segment) } else { as_the_stack_reads(&datagram) };
-            self.trace.push(self.now, What::Arrive { tuple, arrival });
+            self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Segment(segment) });
             return Ok(datagram);
         };
         redirect(&mut tuple, oddity);

@@ -328,7 +328,10 @@ impl Hypothesis {
         if self.last.silent_at.is_some_and(|t| sent.from <= t + sent.profile.at_once) {
             return Err(Misfit::uncalled(self, "needless-ack"));
         }
-        Err(Misfit { rule: rules::ONE_ACK_EACH, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
+        // What has a keep-alive's number is one that had to wait.
+        let keepalive = self.user.keepalive.is_some() && self.conn.tcb().is_some_and(|t| seg.seq == t.snd_nxt - 1);
+        let rule = if keepalive { rules::KEEPALIVE_ONLY_IDLE } else { rules::ONE_ACK_EACH };
+        Err(Misfit { rule, level, kind: "needless-ack", cause: Some(self.last.event), surprise: BREAKS })
     }
 
     fn emit_text(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
