@@ -85,7 +85,6 @@ mutants! {
     // Retransmission and its timer.
     "time-out-does-not-double": Fault::NoBackoff, at [rules::RTO_BACKOFF], breaks [rules::RTO_BACKOFF, rules::PROBE_BACKOFF];
     "round-trip-of-resent-text-counts": Fault::SamplesResent, at [rules::KARN], breaks [rules::KARN, rules::RTO_BACKOFF];
-    "new-text-restarts-the-timer": Fault::TimerRestartsWithText, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS, rules::RETRANSMISSION_TIMEOUT];
     "time-out-below-a-second": Fault::NoFloor, at [rules::RTO_MINIMUM], breaks [rules::RTO_MINIMUM, rules::RTO_TOO_EARLY];
     "resent-text-corrupted": Fault::CorruptsText, at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::RETRANSMISSION_TIMEOUT, rules::SEND];
     "resent-fin-lacks-its-bit": Fault::LacksFlags(Flags::FIN), at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::RETRANSMISSION_TIMEOUT];

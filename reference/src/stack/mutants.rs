@@ -373,4 +373,5 @@ mutants! {
     "keep-alive-with-text-in-flight": Fault::KeepAliveInFlight, at [rules::KEEPALIVE_ONLY_IDLE], breaks [rules::KEEPALIVE_ONLY_IDLE];
     "ack-delay-starts-over": Fault::DelayStartsOver, at [rules::DELAYED_ACK], breaks [rules::DELAYED_ACK];
     "time-wait-halved-after-closing": Fault::TimeWaitTenths(5), at [] in State::Closing, breaks [rules::TIME_WAIT_2MSL];
+    "new-text-restarts-the-timer": Fault::TimerRestartsWithText, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS, rules::RETRANSMISSION_TIMEOUT];
 }
