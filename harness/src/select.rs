@@ -106,11 +106,12 @@ pub fn glob(pattern: &str, text: &str) -> bool {
 #[must_use]
 pub fn near<'a>(wanted: &str, ids: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wanted = wanted.to_lowercase();
-    let mut scored: Vec<(usize, &str)> = ids.map(|id| (distance(&wanted, &id.to_lowercase()), id)).collect();
+    // Of those that are equally near, the shorter.
+    let mut scored: Vec<(usize, usize, &str)> = ids.map(|id| (distance(&wanted, &id.to_lowercase()), id.len(), id)).collect();
     scored.sort_unstable();
     scored.dedup();
     let most = (wanted.chars().count() / 2).max(3);
-    scored.into_iter().filter(|(d, _)| *d <= most).take(5).map(|(_, id)| id).collect()
+    scored.into_iter().filter(|(d, ..)| *d <= most).take(5).map(|(.., id)| id).collect()
 }
 
 fn word_takes(word: &str, vector: &Vector) -> bool {

@@ -13,7 +13,7 @@ use tcp_reference::finding::Class;
 use tcp_reference::judged::{Judged, judged};
 use tcp_reference::profile::Profile;
 use tcp_reference::rules::PERMISSIONS;
-use tcp_reference::stack::{MUTANTS, Mutant, Policy};
+use tcp_reference::stack::{HELD_OUT, MUTANTS, Mutant, Policy};
 use tcp_reference::trace::{Trace, What};
 use tcp_vectors::model::Vector;
 
@@ -157,6 +157,29 @@ fn every_mutant_is_caught_by_a_vector_that_names_its_rule() {
     let never: Vec<_> = nameable.map(|r| r.id).filter(|id| !named.contains(id)).map(|id| id.0).collect();
     assert!(failed.is_empty(), "{} of {} mutants are not caught by name:\n{}", failed.len(), MUTANTS.len(), text.join("\n"));
     assert_eq!(never, UNTRIED, "named first in no run of a mutant that breaks it");
+}
+
+/// The numbers that the documents give.
+#[test]
+fn the_documents_count_right() {
+    let read = |file: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)).unwrap();
+    let rules = catalogue::rules().len();
+    let open = catalogue::rules().iter().filter(|r| judged(r.id).is_none()).count();
+    let expected = [
+        ("README.md", format!("Every one of {} mutants", MUTANTS.len())),
+        ("README.md", format!("Of the catalogue's {rules} rules {open} are not judged yet")),
+        ("README.md", format!("{} of those that findings name have no mutant yet", UNTRIED.len())),
+        ("README.md", format!("all {rules} rules")),
+        (
+            "CHANGELOG.md",
+            format!("{} mutants of it that break one rule each, and {} more that are held out", MUTANTS.len(), HELD_OUT.len()),
+        ),
+        ("CHANGELOG.md", format!("Of the catalogue's {rules} rules {open} are not judged yet")),
+        ("CHANGELOG.md", format!("- {} golden vectors", VECTORS.len())),
+    ];
+    for (file, text) in expected {
+        assert!(read(file).contains(&text), "{file} should say \"{text}\"");
+    }
 }
 
 #[test]
