@@ -168,7 +168,7 @@ fn the_documents_count_right() {
     let expected = [
         ("README.md", format!("Every one of {} mutants", MUTANTS.len())),
         ("README.md", format!("Of the catalogue's {rules} rules {open} are not judged yet")),
-        ("README.md", format!("{} of those that findings name have no mutant yet", UNTRIED.len())),
+        ("README.md", format!("{} of those that findings name are named first on no mutant yet", UNTRIED.len())),
         ("README.md", format!("all {rules} rules")),
         (
             "CHANGELOG.md",
