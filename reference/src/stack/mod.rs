@@ -332,7 +332,10 @@ impl Stack {
             return CallResult::Unsupported;
         }
         if let Some(Socket::Listener { options, .. }) = self.sockets.get_mut(socket as usize) {
-            options.push(option);
+            // A timeout and keep-alives are a connection's own.
+            if !matches!(option, SetOption::Timeout(_) | SetOption::KeepAlive(_)) {
+                options.push(option);
+            }
             return CallResult::Done;
         }
         self.on_connection(socket, CallResult::Error(CallError::Invalid), |e, now, _| {
