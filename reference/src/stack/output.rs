@@ -65,6 +65,7 @@ impl Endpoint {
             let probe = self.ordinary(tcb, tcb.snd_nxt - 1, octet, false);
             self.timers.keepalives += 1;
             self.put(rules::KEEPALIVE_INTERVAL, probe);
+            self.acknowledged();
         }
         self.timers.keepalive = Some(now + interval);
     }
