@@ -61,6 +61,19 @@ pub enum SetOption {
     Mss(u16),
 }
 
+impl SetOption {
+    /// The option with an interval that can be added to any time: what no run lives to see is as good as endless.
+    pub(crate) fn within_reach(self) -> SetOption {
+        let bounded = |interval: Option<Micros>| interval.map(|us| us.min(1 << 50));
+        match self {
+            SetOption::AckDelay(us) => SetOption::AckDelay(bounded(us)),
+            SetOption::KeepAlive(us) => SetOption::KeepAlive(bounded(us)),
+            SetOption::Timeout(us) => SetOption::Timeout(bounded(us)),
+            SetOption::NoDelay(_) | SetOption::Timestamps(_) | SetOption::Sack(_) | SetOption::WindowScale(_) | SetOption::Mss(_) => self,
+        }
+    }
+}
+
 /// A user call.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Call {

@@ -515,9 +515,12 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
         (Call::Close { .. }, CallResult::Done) => Some(Kind::Close { orphan: true }),
         (Call::Abort { .. }, CallResult::Done) => Some(Kind::Abort),
         (Call::State { .. }, CallResult::State(s)) => Some(Kind::Status(*s)),
-        (Call::Set { option: SetOption::KeepAlive(k), .. }, CallResult::Done) => Some(Kind::KeepAlive(*k)),
-        (Call::Set { option: SetOption::NoDelay(on), .. }, CallResult::Done) => Some(Kind::NoDelay(*on)),
-        (Call::Set { option: SetOption::Timeout(t), .. }, CallResult::Done) => Some(Kind::Timeout(*t)),
+        (Call::Set { option, .. }, CallResult::Done) => match option.within_reach() {
+            SetOption::KeepAlive(interval) => Some(Kind::KeepAlive(interval)),
+            SetOption::NoDelay(on) => Some(Kind::NoDelay(on)),
+            SetOption::Timeout(timeout) => Some(Kind::Timeout(timeout)),
+            _ => None,
+        },
         _ => None,
     }
 }

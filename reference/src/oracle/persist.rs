@@ -81,8 +81,7 @@ impl Hypothesis {
 
     /// By when a keep-alive must have been sent: an interval after the peer was last heard of, with a fifth of it and a second to spare.
     pub(crate) fn keepalive_owed(&self) -> Option<Micros> {
-        // What no run lives to see is as good as never.
-        let interval = self.user.keepalive?.min(1 << 50);
+        let interval = self.user.keepalive?;
         let tcb = self.conn.tcb()?;
         let idle = matches!(tcb.state, State::Established | State::CloseWait) && tcb.snd_una == tcb.snd_nxt && !self.user.orphan;
         (idle && self.clocks.keepalives == 0)
