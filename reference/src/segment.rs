@@ -149,6 +149,23 @@ pub enum TcpOption {
 }
 
 impl TcpOption {
+    /// The octets that it takes in a header, without padding.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        match self {
+            TcpOption::Eol | TcpOption::Nop => 1,
+            TcpOption::Mss(_) => 4,
+            TcpOption::WindowScale(_) => 3,
+            TcpOption::SackPermitted => 2,
+            TcpOption::Sack(blocks) => 2 + 8 * blocks.len(),
+            TcpOption::Timestamps { .. } => 10,
+            TcpOption::Other { data, .. } => 2 + data.len(),
+            TcpOption::IllFormed(octets) => octets.len(),
+        }
+    }
+}
+
+impl TcpOption {
     /// The option's kind; none where the octets are no option.
     #[must_use]
     pub fn kind(&self) -> Option<u8> {
@@ -326,17 +343,7 @@ impl Segment {
     /// Octets that the options take in the header, padding included.
     #[must_use]
     pub fn options_len(&self) -> usize {
-        let octets = |o: &TcpOption| match o {
-            TcpOption::Eol | TcpOption::Nop => 1,
-            TcpOption::Mss(_) => 4,
-            TcpOption::WindowScale(_) => 3,
-            TcpOption::SackPermitted => 2,
-            TcpOption::Sack(blocks) => 2 + 8 * blocks.len(),
-            TcpOption::Timestamps { .. } => 10,
-            TcpOption::Other { data, .. } => 2 + data.len(),
-            TcpOption::IllFormed(octets) => octets.len(),
-        };
-        self.options.iter().map(octets).sum::<usize>().next_multiple_of(4)
+        self.options.iter().map(TcpOption::octets).sum::<usize>().next_multiple_of(4)
     }
 
     /// Whether SACK is offered.

@@ -208,23 +208,9 @@ fn end(spec: &SegmentSpec) -> i32 {
 
 /// Keeps the names that calls give, and finds those that no call gave.
 fn names(step: &CallStep, sockets: &mut BTreeSet<u8>) -> Vec<LintKind> {
-    let (uses, gives) = match &step.call {
-        VectorCall::Socket => (None, true),
-        VectorCall::Accept(s) => (Some(*s), true),
-        VectorCall::Bind(s)
-        | VectorCall::Listen(s, _)
-        | VectorCall::Connect(s)
-        | VectorCall::Write(s, _)
-        | VectorCall::SendUrgent(s, _)
-        | VectorCall::Read(s, _)
-        | VectorCall::Shutdown(s, _)
-        | VectorCall::Close(s)
-        | VectorCall::LingerZero(s)
-        | VectorCall::Set(s, _) => (Some(*s), false),
-        VectorCall::Ignored(_) => (None, false),
-    };
+    let gives = matches!(step.call, VectorCall::Socket | VectorCall::Accept(_));
     let mut lints = Vec::new();
-    if let Some(socket) = uses.filter(|s| !sockets.contains(s)) {
+    if let Some(socket) = step.call.socket().filter(|s| !sockets.contains(s)) {
         lints.push(LintKind::UnknownSocket(socket));
     }
     if gives {

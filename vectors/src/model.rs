@@ -252,6 +252,27 @@ pub enum VectorCall {
     Ignored(String),
 }
 
+impl VectorCall {
+    /// The name of the socket that the call is made on.
+    #[must_use]
+    pub fn socket(&self) -> Option<u8> {
+        match self {
+            VectorCall::Bind(fd)
+            | VectorCall::Listen(fd, _)
+            | VectorCall::Accept(fd)
+            | VectorCall::Connect(fd)
+            | VectorCall::Write(fd, _)
+            | VectorCall::SendUrgent(fd, _)
+            | VectorCall::Read(fd, _)
+            | VectorCall::Shutdown(fd, _)
+            | VectorCall::Close(fd)
+            | VectorCall::LingerZero(fd)
+            | VectorCall::Set(fd, _) => Some(*fd),
+            VectorCall::Socket | VectorCall::Ignored(_) => None,
+        }
+    }
+}
+
 /// What a call must return.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Returned {

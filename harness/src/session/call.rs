@@ -54,7 +54,7 @@ impl Session<'_> {
 
     fn target_call(&mut self, step: &Step, call: &VectorCall, expected: Option<&Returned>) -> Result<(), Stop> {
         self.drain()?;
-        let Some(fd) = name_of(call) else { return Ok(()) };
+        let Some(fd) = call.socket() else { return Ok(()) };
         let Some(request) = self.request(call) else { return self.meaningless(step, fd) };
         self.last_stimulus = self.trace.events.len();
         let patience = self.now + PATIENCE;
@@ -223,24 +223,6 @@ impl Session<'_> {
             Some(What::Call { call, .. }) => crate::report::words::call(call),
             _ => String::new(),
         }
-    }
-}
-
-/// The name of the socket that a call is made on.
-fn name_of(call: &VectorCall) -> Option<u8> {
-    match call {
-        VectorCall::Bind(fd)
-        | VectorCall::Listen(fd, _)
-        | VectorCall::Accept(fd)
-        | VectorCall::Connect(fd)
-        | VectorCall::Write(fd, _)
-        | VectorCall::SendUrgent(fd, _)
-        | VectorCall::Read(fd, _)
-        | VectorCall::Shutdown(fd, _)
-        | VectorCall::Close(fd)
-        | VectorCall::LingerZero(fd)
-        | VectorCall::Set(fd, _) => Some(*fd),
-        VectorCall::Socket | VectorCall::Ignored(_) => None,
     }
 }
 

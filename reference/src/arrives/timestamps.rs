@@ -124,24 +124,29 @@ fn missing(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>, step
     }
     if env.habits.allows(Habit::DropsUnstamped, false) {
         // "Some implementations relax the acceptance rules as a workaround."
-        let from = out.len();
-        steps(out);
-        for outcome in &mut out[from..] {
+        each(out, steps, |outcome| {
             outcome.departs = outcome.departs.or(Some(rules::UNSTAMPED_DROPPED));
             outcome.habit = outcome.habit.or(Some((Habit::DropsUnstamped, false)));
-        }
+        });
     }
+}
+
+/// The further steps, each of their outcomes marked.
+fn each(out: &mut Vec<Outcome>, steps: impl Fn(&mut Vec<Outcome>), mark: impl Fn(&mut Outcome)) {
+    let from = out.len();
+    steps(out);
+    out[from..].iter_mut().for_each(mark);
 }
 
 /// R1 of section 5.3, where PAWS is used: "Send an acknowledgment in reply as specified in Section 3.9 of [RFC0793], page 69, and drop the segment."
 fn old(tcb: &Tcb, val: u32, seen: &TimestampsSeen, env: &Env, out: &mut Vec<Outcome>, steps: impl Fn(&mut Vec<Outcome>)) {
     let older = newer(seen.recent, val);
     if seen.lapsed {
-        let from = out.len();
-        steps(out);
-        for outcome in out[from..].iter_mut().filter(|_| older) {
-            outcome.rule = rules::PAWS_LAPSES;
-        }
+        each(out, steps, |outcome| {
+            if older {
+                outcome.rule = rules::PAWS_LAPSES;
+            }
+        });
         return;
     }
     // What shows the habit: TS.Recent is known and no TSval of 0, which some take for none; the connection is synchronized; and it is older by more
@@ -164,11 +169,7 @@ fn old(tcb: &Tcb, val: u32, seen: &TimestampsSeen, env: &Env, out: &mut Vec<Outc
         out.push(refused.showing(Habit::Paws, true));
     }
     if env.habits.allows(Habit::Paws, false) {
-        let from = out.len();
-        steps(out);
-        for outcome in &mut out[from..] {
-            outcome.habit = outcome.habit.or(Some((Habit::Paws, false)));
-        }
+        each(out, steps, |outcome| outcome.habit = outcome.habit.or(Some((Habit::Paws, false))));
     }
 }
 

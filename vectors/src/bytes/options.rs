@@ -4,7 +4,6 @@ use tcp_reference::segment::TcpOption;
 use tcp_reference::seq::Seq;
 
 use super::pool::{Reader, Writer};
-use crate::parse::octets;
 
 /// Octets of options that a header has room for.
 const ROOM: usize = 40;
@@ -15,7 +14,7 @@ pub(super) fn decode(pool: &mut Reader<'_>) -> Vec<TcpOption> {
     let mut room = ROOM;
     for _ in 0..count {
         let option = one(pool);
-        match room.checked_sub(octets(&option)) {
+        match room.checked_sub(option.octets()) {
             Some(left) => room = left,
             None => break,
         }
@@ -58,7 +57,7 @@ fn one(pool: &mut Reader<'_>) -> TcpOption {
 
 pub(super) fn encode(options: &[TcpOption], pool: &mut Writer) {
     let mut room = ROOM;
-    let fits = |o: &&TcpOption| match room.checked_sub(octets(o)) {
+    let fits = |o: &&TcpOption| match room.checked_sub(o.octets()) {
         Some(left) => {
             room = left;
             true

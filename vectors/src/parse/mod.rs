@@ -9,7 +9,7 @@ use winnow::stream::LocatingSlice;
 
 pub(crate) use call::{ERRORS, STATES};
 pub(crate) use header::KEYS;
-pub(crate) use segment::{ICMP_ERRORS, ODD_SOURCES, octets};
+pub(crate) use segment::{ICMP_ERRORS, ODD_SOURCES};
 pub(crate) use token::{BASES, ESCAPES};
 
 use token::{In, Parsed, Problem, eat, here, rest, seconds, since, skip, unexpected};

@@ -184,7 +184,7 @@ fn options(i: &mut In<'_>) -> Parsed<Option<Vec<TcpOption>>> {
         }
         want(i, ",", "options are separated by `,` and end with `>`")?;
     }
-    let octets: usize = options.iter().map(octets).sum();
+    let octets: usize = options.iter().map(TcpOption::octets).sum();
     if octets > 40 {
         return Err(since(i, from, format!("{octets} octets of options"), "a header has room for 40 octets of options"));
     }
@@ -239,20 +239,6 @@ fn option(i: &mut In<'_>) -> Parsed<TcpOption> {
             });
         }
     })
-}
-
-/// The octets that an option takes in a header.
-pub(crate) fn octets(option: &TcpOption) -> usize {
-    match option {
-        TcpOption::Eol | TcpOption::Nop => 1,
-        TcpOption::Mss(_) => 4,
-        TcpOption::WindowScale(_) => 3,
-        TcpOption::SackPermitted => 2,
-        TcpOption::Sack(blocks) => 2 + 8 * blocks.len(),
-        TcpOption::Timestamps { .. } => 10,
-        TcpOption::Other { data, .. } => 2 + data.len(),
-        TcpOption::IllFormed(octets) => octets.len(),
-    }
 }
 
 fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
