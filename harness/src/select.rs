@@ -1,6 +1,7 @@
 //! Which vectors a run takes.
 
 use tcp_reference::api::Family;
+use tcp_reference::stack::Mutant;
 use tcp_vectors::model::Vector;
 use tcp_vectors::{Golden, ParseError, golden};
 
@@ -100,6 +101,17 @@ pub fn glob(pattern: &str, text: &str) -> bool {
         }
     }
     pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// The mutants whose name, or one of whose broken rules, one of these globs takes; all without any.
+pub fn mutants(words: &[String]) -> impl Iterator<Item = &'static Mutant> {
+    Mutant::all().filter(|m| words.is_empty() || words.iter().any(|w| glob(w, m.name) || breaks(m, w)))
+}
+
+/// Whether a mutant breaks a rule of this glob.
+#[must_use]
+pub fn breaks(mutant: &Mutant, pattern: &str) -> bool {
+    mutant.breaks.iter().any(|r| glob(pattern, r.0))
 }
 
 /// The ids nearest to one that does not exist, nearest first, at most five.

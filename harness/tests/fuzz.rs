@@ -9,6 +9,7 @@ use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
 use tcp_harness::mutants::{Budget, Killed, Trial, trials};
+use tcp_harness::run::processors;
 use tcp_harness::session::{self, Options, profile_for};
 use tcp_harness::target::Clock;
 use tcp_harness::targets::reference::Reference;
@@ -85,8 +86,7 @@ fn the_reference_runs_clean_in_every_policy() {
     let (mut judged, mut unjudged) = (0, 0);
     for (seed, (name, policy)) in (1..).zip(policies) {
         let target = Reference::new(policy.clone(), None);
-        let departing = !policy.holds_out_of_order || !policy.nagle;
-        let departures = if departing { Departures::PassOver } else { Departures::Count };
+        let departures = if policy.departs() { Departures::PassOver } else { Departures::Count };
         let mut fuzzer = Fuzzer::with(Box::new(target), policy.profile()).knowing(Known::AfterTheFirst).counting(departures);
         let mut generator = Generator::new(seed);
         while fuzzer.tally().steps < each {
@@ -271,8 +271,8 @@ fn a_discovery_is_a_vector_that_replays() {
 #[test]
 fn every_mutant_is_found_from_each_seed() {
     let mutants: Vec<&'static Mutant> = MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name)).collect();
-    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let tried: Vec<Vec<Trial>> = (1..=3).map(|seed| trials(&mutants, &[], Budget { seed, steps: MOST_STEPS, jobs })).collect();
+    let tried: Vec<Vec<Trial>> =
+        (1..=3).map(|seed| trials(&mutants, &[], Budget { seed, steps: MOST_STEPS, jobs: processors() })).collect();
     let mut table = String::new();
     let mut survivors = Vec::new();
     for (i, mutant) in mutants.iter().enumerate() {

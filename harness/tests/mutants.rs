@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
+use tcp_harness::select;
 use tcp_harness::session::{self, Options, Outcome};
 use tcp_harness::target::{Clock, Target};
 use tcp_harness::targets::reference::Reference;
@@ -17,10 +18,7 @@ use tcp_reference::stack::{HELD_OUT, MUTANTS, Mutant, Policy};
 use tcp_reference::trace::{Trace, What};
 use tcp_vectors::model::Vector;
 
-static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
-    let parse = |g: &tcp_vectors::Golden| tcp_vectors::parse::vector(&g.id, g.file, &g.text).unwrap_or_else(|e| panic!("{}: {e}", g.id));
-    tcp_vectors::golden().iter().map(parse).collect()
-});
+static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| select::all().unwrap_or_else(|e| panic!("{e}")));
 
 fn run(target: &mut dyn Target, policy: &Policy, vector: &Vector, family: Family, seed: u64) -> Outcome {
     let options = Options::new(family, seed, policy.profile(), Clock::Virtual);
@@ -56,9 +54,11 @@ fn the_reference_gives_no_finding_in_any_policy() {
             for family in families(vector) {
                 let outcome = run(&mut target, &policy, vector, family, 7);
                 judged += outcome.stats.judged;
-                let departing = !policy.holds_out_of_order || !policy.nagle;
-                let bad: Vec<_> =
-                    outcome.findings.iter().filter(|f| f.class == Class::Violates || (f.class == Class::Departs && !departing)).collect();
+                let bad: Vec<_> = outcome
+                    .findings
+                    .iter()
+                    .filter(|f| f.class == Class::Violates || (f.class == Class::Departs && !policy.departs()))
+                    .collect();
                 let unperformed =
                     matches!(outcome.class, Class::Inconclusive | Class::NotPerformed | Class::Crash | Class::Hang | Class::Flood);
                 if !bad.is_empty() || unperformed || outcome.stats.unjudged > 0 {

@@ -163,9 +163,7 @@ impl TcpOption {
             TcpOption::IllFormed(octets) => octets.len(),
         }
     }
-}
 
-impl TcpOption {
     /// The option's kind; none where the octets are no option.
     #[must_use]
     pub fn kind(&self) -> Option<u8> {

@@ -27,6 +27,16 @@ impl Conn {
         }
     }
 
+    /// Whether this number was sent and is not acknowledged.
+    #[must_use]
+    pub fn is_outstanding(&self, seq: Seq) -> bool {
+        match self {
+            Conn::Absent => false,
+            Conn::SynSent(c) => seq == c.iss,
+            Conn::Open(t) => seq.ge(t.snd_una) && seq.lt(t.snd_nxt),
+        }
+    }
+
     /// The TCB of SYN-RECEIVED and the synchronized states.
     #[must_use]
     pub fn tcb(&self) -> Option<&Tcb> {

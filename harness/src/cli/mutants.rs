@@ -1,20 +1,17 @@
 //! `mutants`: the kill matrix.
 
 use std::fmt::Write;
-use std::thread;
 
 use tcp_reference::stack::Mutant;
 
 use super::{FAULT, FINDINGS, MutantsArgs, NOTHING, OK, complain, diagnose, print};
 use crate::mutants::{Budget, Killed, Survivor, Trial, classed, trials};
+use crate::run::processors;
 use crate::select;
 
 /// Tries mutants and prints what became of each.
 pub(super) fn mutants(args: &MutantsArgs) -> u8 {
-    let taken = |m: &&'static Mutant| {
-        args.filters.is_empty() || args.filters.iter().any(|g| select::glob(g, m.name) || m.breaks.iter().any(|r| select::glob(g, r.0)))
-    };
-    let chosen: Vec<&'static Mutant> = Mutant::all().filter(taken).collect();
+    let chosen: Vec<&'static Mutant> = select::mutants(&args.filters).collect();
     if chosen.is_empty() {
         complain("harness: no mutant is selected; `harness list --mutants` lists them\n");
         return NOTHING;
@@ -33,7 +30,7 @@ pub(super) fn mutants(args: &MutantsArgs) -> u8 {
             return FAULT;
         }
     };
-    let jobs = args.jobs.map_or_else(|| thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = args.jobs.map_or_else(processors, usize::from);
     let trials = trials(&chosen, &vectors, Budget { seed: args.seed, steps: args.steps, jobs });
     let mut text = String::new();
     for (title, held_out) in [("", false), ("held out:\n", true)] {

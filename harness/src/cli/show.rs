@@ -48,12 +48,7 @@ pub(super) fn list(args: &ListArgs) -> u8 {
 
 /// Lists the mutants with the rules that they break: those whose name or one of whose rules a word takes, and that break one of these rules.
 fn mutants(words: &[String], rules: &[String]) -> u8 {
-    let breaks = |m: &Mutant, glob: &String| m.breaks.iter().any(|r| select::glob(glob, r.0));
-    let takes = |m: &&Mutant| {
-        let by_word = words.is_empty() || words.iter().any(|w| select::glob(w, m.name) || breaks(m, w));
-        by_word && (rules.is_empty() || rules.iter().any(|r| breaks(m, r)))
-    };
-    let taken: Vec<&Mutant> = Mutant::all().filter(takes).collect();
+    let taken: Vec<&Mutant> = select::mutants(words).filter(|m| rules.is_empty() || rules.iter().any(|r| select::breaks(m, r))).collect();
     if taken.is_empty() {
         complain("harness: no mutant is selected; `harness list --mutants` lists them all\n");
         return NOTHING;

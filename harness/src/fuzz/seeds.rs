@@ -1,8 +1,8 @@
 //! The fuzzer's seeds: the golden vectors' stimuli.
 
 use tcp_vectors::bytes;
+use tcp_vectors::golden;
 use tcp_vectors::model::{Header, Script};
-use tcp_vectors::{golden, parse};
 
 /// A golden vector as a seed.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ impl Seed {
 #[must_use]
 pub fn seeds() -> Vec<Seed> {
     let seed = |g: &tcp_vectors::Golden| {
-        let vector = parse::vector(&g.id, g.file, &g.text).ok()?;
+        let vector = g.vector().ok()?;
         let script = bytes::decode(&bytes::encode(&vector.script()));
         Some(Seed { id: vector.id, header: vector.header, script })
     };

@@ -53,7 +53,7 @@ pub fn run(items: &[Item], settings: &Settings, mut each: impl FnMut(&Done)) -> 
     let mut capabilities = first.capabilities().clone();
     drop(first);
     let jobs = settings.jobs.unwrap_or(match capabilities.clock {
-        Clock::Virtual => thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        Clock::Virtual => processors(),
         Clock::Real => WIDE,
     });
     // The longest waits first, so that all the others pass meanwhile.
@@ -107,6 +107,12 @@ pub fn run(items: &[Item], settings: &Settings, mut each: impl FnMut(&Done)) -> 
     }
     done.sort_by_key(|d| d.item);
     Ok((capabilities, done))
+}
+
+/// How much is done side by side where nothing waits: the processors that there are.
+#[must_use]
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// What the workers share.

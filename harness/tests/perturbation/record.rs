@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use tcp_harness::select;
 use tcp_harness::session::{self, Options, Outcome};
 use tcp_harness::target::Target;
 use tcp_reference::api::Family;
@@ -13,10 +14,7 @@ use tcp_reference::trace::{Trace, What};
 use tcp_vectors::model::Vector;
 
 /// Every golden vector.
-pub(crate) static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| {
-    let parse = |g: &tcp_vectors::Golden| tcp_vectors::parse::vector(&g.id, g.file, &g.text).unwrap_or_else(|e| panic!("{}: {e}", g.id));
-    tcp_vectors::golden().iter().map(parse).collect()
-});
+pub(crate) static VECTORS: LazyLock<Vec<Vector>> = LazyLock::new(|| select::all().unwrap_or_else(|e| panic!("{e}")));
 
 /// A run of a vector.
 pub(crate) struct Recording {

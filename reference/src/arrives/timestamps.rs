@@ -93,6 +93,11 @@ pub(crate) fn update(tcb: &Tcb, segment: &Segment, last_ack_sent: Seq) -> Update
     }
 }
 
+/// Whether a segment that this rule decided about was dropped for its timestamps, or for want of them.
+pub(crate) fn refused_by(rule: RuleId) -> bool {
+    [rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&rule)
+}
+
 /// The check, around the steps of section 3.10.7.4 that follow it.
 pub(crate) fn check(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>, steps: impl Fn(&mut Vec<Outcome>)) {
     let Some(seen) = env.seen.filter(|_| !segment.is_rst()) else { return steps(out) };

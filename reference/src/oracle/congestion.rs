@@ -8,9 +8,10 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
 use crate::oracle::emission::{BREAKS, CLOCK, Misfit, Sent};
 use crate::oracle::hypothesis::{Hypothesis, RecoveryDue};
-use crate::profile::MILLISECOND;
+use crate::profile::{MILLISECOND, Profile};
 use crate::rules;
 use crate::seq::Seq;
+use crate::tcb::Tcb;
 
 /// An upper bound of the congestion window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -126,12 +127,12 @@ impl Hypothesis {
     /// New octets were acknowledged; `old_una` was SND.UNA. To be called before the clocks forget the time-outs.
     pub(crate) fn flight_acknowledged(&mut self, old_una: Seq, at: &At<'_>) {
         let Some(tcb) = self.conn.tcb() else { return };
-        let mss = u32::from(tcb.snd_mss.max(at.profile.least_mss));
+        let mss = sender_mss(tcb, at.profile);
         let flight = &mut self.clocks.flight;
         if old_una == tcb.iss {
             // RFC 6928 section 2: "more than one SYN or SYN/ACK retransmissions" bring the window of RFC 5681 section 3.1 back.
             let lost = self.clocks.timeouts > 1;
-            let initial = (at.profile.initial_window * mss).min(14_600.max(2 * mss));
+            let initial = initial_window(mss, at.profile);
             *flight = Flight {
                 limit: if lost { mss } else { initial },
                 counted: if lost { mss } else { initial },
@@ -167,7 +168,7 @@ impl Hypothesis {
     /// The retransmission timer expired: "cwnd MUST be set to no more than the loss window, LW, which equals 1 full-sized segment".
     pub(crate) fn flight_lost(&mut self, sent: &Sent<'_>) {
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
-        let mss = u32::from(tcb.snd_mss.max(sent.profile.least_mss));
+        let mss = sender_mss(tcb, sent.profile);
         let recovery = Some((tcb.snd_nxt, sent.segment.len()));
         self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, ..self.clocks.flight };
     }
@@ -195,11 +196,11 @@ impl Hypothesis {
             return Ok(());
         }
         let idle = tcb.snd_una == tcb.snd_nxt && sent.from > self.clocks.rto_since + self.rto_upper(sent.profile);
-        let (una, nxt, mss) = (tcb.snd_una, tcb.snd_nxt, u32::from(tcb.snd_mss.max(sent.profile.least_mss)));
+        let (una, nxt, mss) = (tcb.snd_una, tcb.snd_nxt, sender_mss(tcb, sent.profile));
         let flight = &mut self.clocks.flight;
         if idle {
             // RFC 5681 section 4.1: "a TCP SHOULD set cwnd to no more than RW", the restart window, which is at most IW.
-            let restart = (sent.profile.initial_window * mss).min(14_600.max(2 * mss));
+            let restart = initial_window(mss, sent.profile);
             if flight.limit > restart {
                 (flight.restart, flight.phase) = (Some(restart), Phase::Idle);
             }
@@ -253,6 +254,16 @@ impl Hypothesis {
         self.clocks.flight.short_until = Some(seg.text_end());
         Ok(())
     }
+}
+
+/// What the stack goes by as the peer's MSS at most (SMSS of RFC 5681).
+fn sender_mss(tcb: &Tcb, profile: &Profile) -> u32 {
+    u32::from(tcb.snd_mss.max(profile.least_mss))
+}
+
+/// The initial window at most, octets: "min (10*MSS, max (2*MSS, 14600))" (RFC 6928 section 2) where the profile says ten segments.
+fn initial_window(mss: u32, profile: &Profile) -> u32 {
+    (profile.initial_window * mss).min(14_600.max(2 * mss))
 }
 
 /// The kind of a finding that too much is in flight.

@@ -8,6 +8,7 @@ use crate::finding::{Class, Finding};
 use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
+use crate::oracle::explain;
 use crate::oracle::hypothesis::Hypothesis;
 use crate::oracle::isn::Isns;
 use crate::oracle::options::{Circumstances, breaches};
@@ -275,18 +276,8 @@ impl Oracle {
     fn find(&mut self, rule: RuleId, kind: &'static str, tuple: Tuple, event: usize, trace: &Trace, allowed: &str) {
         let state = self.states(&tuple).first().copied().unwrap_or(State::Closed);
         let level = rule.entry().map_or(Level::Spec, |r| r.level);
-        self.findings.push(Finding {
-            rule,
-            class: Class::of(level),
-            state,
-            tuple: Some(tuple),
-            event,
-            cause: None,
-            at: trace.events[event].at,
-            kind,
-            seen: crate::oracle::explain::seen(&trace.events[event], None),
-            allowed: vec![allowed.to_owned()],
-        });
+        let found = observed(rule, kind, event, trace, allowed);
+        self.findings.push(Finding { class: Class::of(level), state, tuple: Some(tuple), ..found });
     }
 
     fn call(&mut self, index: usize, call: &Call, result: &CallResult, trace: &Trace) {
@@ -303,13 +294,13 @@ impl Oracle {
                 // 3.10.1 knows "connection illegal for this process" and "insufficient resources"; what a host says so is its own.
                 let own = matches!(error, CallError::AddressInUse | CallError::NoBuffer | CallError::Invalid | CallError::Other(_));
                 if !own {
-                    self.wrong_open(rules::OPEN_PASSIVE, index, trace, "a socket in LISTEN");
+                    self.findings.push(observed(rules::OPEN_PASSIVE, "open", index, trace, "a socket in LISTEN"));
                 }
             }
             (Call::Connect { port, remote_port, family }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Unknown);
                 if self.exists(*port, *remote_port, *family) {
-                    self.wrong_open(rules::OPEN_AGAIN, index, trace, "\"error: connection already exists\"");
+                    self.findings.push(observed(rules::OPEN_AGAIN, "open", index, trace, "\"error: connection already exists\""));
                     return;
                 }
                 self.connecting.push((*port, *remote_port, *family, *socket, index));
@@ -361,18 +352,7 @@ impl Oracle {
         };
         if taken > 0 {
             let state = tuple.and_then(|t| self.states(&t).first().copied()).unwrap_or(State::Listen);
-            self.findings.push(Finding {
-                rule,
-                class: Class::Violates,
-                state,
-                tuple,
-                event: index,
-                cause: None,
-                at: trace.events[index].at,
-                kind: "send",
-                seen: crate::oracle::explain::seen(&trace.events[index], None),
-                allowed: vec![allowed.to_owned()],
-            });
+            self.findings.push(Finding { state, tuple, ..observed(rule, "send", index, trace, allowed) });
         }
     }
 
@@ -384,21 +364,6 @@ impl Oracle {
         let alive = |h: &Hypothesis| !matches!(h.conn.state(false), State::Closed | State::TimeWait) && lasts(h);
         let opening = self.connecting.iter().any(|c| (c.0, c.1, c.2) == (port, remote_port, family));
         opening || self.connections.values().any(|c| same(&c.tuple) && c.unjudged.is_none() && c.hypotheses.iter().all(alive))
-    }
-
-    fn wrong_open(&mut self, rule: RuleId, event: usize, trace: &Trace, allowed: &str) {
-        self.findings.push(Finding {
-            rule,
-            class: Class::Violates,
-            state: State::Closed,
-            tuple: None,
-            event,
-            cause: None,
-            at: trace.events[event].at,
-            kind: "open",
-            seen: crate::oracle::explain::seen(&trace.events[event], None),
-            allowed: vec![allowed.to_owned()],
-        });
     }
 
     fn socket_call(&mut self, index: usize, socket: SocketId, call: &Call, result: &CallResult, trace: &Trace) {
@@ -510,18 +475,8 @@ impl Oracle {
         let (overdue, pending): (Vec<_>, Vec<_>) = self.connecting.drain(..).partition(|c| trace.events[c.4].at + late < now);
         self.connecting = pending;
         for connect in overdue {
-            self.findings.push(Finding {
-                rule: rules::OPEN_ACTIVE,
-                class: Class::Violates,
-                state: State::Closed,
-                tuple: None,
-                event: index,
-                cause: Some(connect.4),
-                at: now,
-                kind: "silence",
-                seen: "no SYN was sent".to_owned(),
-                allowed: vec!["<SEQ=ISS><CTL=SYN>".to_owned()],
-            });
+            let silence = observed(rules::OPEN_ACTIVE, "silence", index, trace, "<SEQ=ISS><CTL=SYN>");
+            self.findings.push(Finding { cause: Some(connect.4), seen: "no SYN was sent".to_owned(), ..silence });
         }
     }
 
@@ -539,5 +494,21 @@ impl Oracle {
             self.licences.extend(judged.licence.map(|licence| (entry.event, licence)));
         }
         self.findings.extend(judged.findings);
+    }
+}
+
+/// A violation at an event of the trace, of no connection so far.
+fn observed(rule: RuleId, kind: &'static str, event: usize, trace: &Trace, allowed: &str) -> Finding {
+    Finding {
+        rule,
+        class: Class::Violates,
+        state: State::Closed,
+        tuple: None,
+        event,
+        cause: None,
+        at: trace.events[event].at,
+        kind,
+        seen: explain::seen(&trace.events[event], None),
+        allowed: vec![allowed.to_owned()],
     }
 }

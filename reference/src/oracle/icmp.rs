@@ -81,11 +81,8 @@ impl Hypothesis {
 
     /// Whether the stack waits for this number's acknowledgment for certain.
     fn is_outstanding(&self, seq: Seq) -> bool {
-        match &self.conn {
-            Conn::Absent => false,
-            Conn::SynSent(c) => seq == c.iss,
-            Conn::Open(t) => !self.iss_unseen && seq.ge(t.snd_una) && seq.lt(t.snd_nxt),
-        }
+        let unseen = self.iss_unseen && self.conn.tcb().is_some();
+        !unseen && self.conn.is_outstanding(seq)
     }
 }
 

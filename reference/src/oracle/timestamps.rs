@@ -2,7 +2,7 @@
 //! 4 and 5.4).
 
 use crate::api::Micros;
-use crate::arrives::timestamps::{LAPSES, Update, update};
+use crate::arrives::timestamps::{LAPSES, Update, refused_by, update};
 use crate::catalogue::Level;
 use crate::oracle::emission::{GARBLED, Misfit, Sent};
 use crate::oracle::hypothesis::{Hypothesis, ResetDue};
@@ -94,7 +94,7 @@ impl Hypothesis {
             stamps.reset = Some(val);
             return;
         }
-        let refused = [rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&self.last.rule);
+        let refused = refused_by(self.last.rule);
         let update = if refused { Update::None } else { update(was, segment, self.user.last_ack_sent) };
         let advances = self.conn.tcb().is_some_and(|t| t.rcv_nxt != was.rcv_nxt);
         if advances {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
+use crate::arrives::timestamps::refused_by;
 use crate::catalogue::RuleId;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
@@ -212,7 +213,7 @@ impl Endpoint {
                     self.timers.first_unanswered = now;
                 }
             }
-            if ![rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&outcome.rule) {
+            if !refused_by(outcome.rule) {
                 self.note_reports(&before, segment);
             }
             self.take_text(&before, segment);

@@ -3,7 +3,6 @@
 use crate::icmp::{Icmp, Severity};
 use crate::rules;
 use crate::segment::Tuple;
-use crate::seq::Seq;
 use crate::stack::endpoint::Endpoint;
 use crate::stack::{Fault, Policy, Stack, key};
 use crate::state::State;
@@ -36,15 +35,7 @@ impl Endpoint {
             Severity::Soft => opens && policy.soft_errors_end_opening,
             Severity::Quench => false,
         };
-        self.mutated(Fault::Closes, rule) || ends && self.is_outstanding(icmp.seq) && !self.mutated(Fault::StaysPut, rule)
-    }
-
-    fn is_outstanding(&self, seq: Seq) -> bool {
-        match &self.conn {
-            Conn::Absent => false,
-            Conn::SynSent(c) => seq == c.iss,
-            Conn::Open(t) => seq.ge(t.snd_una) && seq.lt(t.snd_nxt),
-        }
+        self.mutated(Fault::Closes, rule) || ends && self.conn.is_outstanding(icmp.seq) && !self.mutated(Fault::StaysPut, rule)
     }
 
     fn acknowledges_anyway(&mut self) {

@@ -11,6 +11,7 @@ mod mutants;
 mod output;
 mod policy;
 mod sack;
+mod scaling;
 mod timestamps;
 
 use std::borrow::Cow;

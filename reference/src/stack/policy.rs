@@ -134,6 +134,12 @@ impl Policy {
         Policy { holds_out_of_order: false, ..Policy::default() }
     }
 
+    /// Whether the way it takes breaks a SHOULD: it is permitted, and departs.
+    #[must_use]
+    pub fn departs(&self) -> bool {
+        !self.holds_out_of_order || !self.nagle
+    }
+
     /// The permitted ways that a stack can take, one policy each, with a name: no oracle may find fault with any of them.
     #[must_use]
     pub fn permitted() -> Vec<(&'static str, Policy)> {

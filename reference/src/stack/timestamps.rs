@@ -1,7 +1,7 @@
 //! The reference stack's timestamps (RFC 7323 sections 3 to 5).
 
 use crate::api::Micros;
-use crate::arrives::timestamps::{LAPSES, Update, update};
+use crate::arrives::timestamps::{LAPSES, Update, refused_by, update};
 use crate::catalogue::{Level, RuleId};
 use crate::relation::{Answer, Outcome, Owed, ResetForm, TimestampsSeen, newer};
 use crate::rules;
@@ -26,21 +26,6 @@ pub(crate) struct Stamps {
 }
 
 impl Endpoint {
-    /// What a mutant makes of window scaling.
-    pub(super) fn spoil_scale(&mut self, segment: &Segment, policy: &Policy, fresh: bool) {
-        let (Some(mutant), Conn::Open(tcb)) = (self.mutant, &mut self.conn) else { return };
-        let shift = segment.window_scale().map(|n| n.min(30));
-        match mutant.fault {
-            Fault::ScalesUnasked if fresh => tcb.rcv_scale = policy.window_scale.unwrap_or(0),
-            Fault::IgnoresScale if fresh => tcb.snd_scale = 0,
-            Fault::ScaleTooLarge if fresh && tcb.snd_scale > 0 => tcb.snd_scale += 1,
-            Fault::ScaleUnclamped if fresh => tcb.snd_scale = shift.filter(|_| policy.window_scale.is_some()).unwrap_or(0),
-            Fault::ScalesSynWindow if fresh => tcb.snd_wnd <<= tcb.snd_scale,
-            Fault::ScalesOnText if !segment.is_syn() => tcb.snd_scale = shift.unwrap_or(tcb.snd_scale),
-            _ => {}
-        }
-    }
-
     /// What the peer has shown, as it counts now.
     pub(super) fn seen_at(&self, now: Micros) -> Option<TimestampsSeen> {
         let lapsed = now.saturating_sub(self.stamps.arrived) > LAPSES && !self.mutated(Fault::StaysPut, rules::PAWS_LAPSES);
@@ -54,7 +39,7 @@ impl Endpoint {
         self.stamps.arrived = self.now;
         match (&self.conn, seen) {
             (Conn::Open(tcb), Some(mut seen)) if !begins => {
-                let refused = [rules::PAWS, rules::UNSTAMPED_DROPPED].contains(&outcome.rule);
+                let refused = refused_by(outcome.rule);
                 let fills = outcome.next.tcb().is_some_and(|t| !tcb.held.is_empty() && t.rcv_nxt != tcb.rcv_nxt);
                 let stands = self.mutated(Fault::EchoStands, rules::ECHO);
                 let kept = refused || stands || fills && self.mutated(Fault::StaysPut, rules::ECHO_OF_FILLER);
