@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -205,10 +206,11 @@ fn nothing_remains_after_sigkill() {
     let line = lines.map_while(Result::ok).find(|l| l.starts_with("inodes ")).expect("the child is ready");
     let inodes: HashSet<u64> = line.split(' ').skip(1).map(|i| i.parse().expect("a number")).collect();
     assert_eq!(inodes.len(), 8);
-    assert_eq!(namespaces_of_threads().intersection(&inodes).count(), 8, "while it lives");
+    let there = threads_in(&inodes);
+    assert_eq!(there.iter().map(|(_, inode)| inode).collect::<HashSet<_>>().len(), 8, "while it lives");
     child.kill().expect("killed");
     child.wait().expect("ends");
-    assert_eq!(namespaces_of_threads().intersection(&inodes).count(), 0, "no thread is left in them");
+    assert_eq!(threads_in(&inodes).intersection(&there).count(), 0, "no thread is left in them");
     assert_eq!(devices(), before);
 }
 
@@ -238,12 +240,13 @@ fn nothing_remains_of_the_command_after_sigkill() {
             std::thread::sleep(Duration::from_millis(1));
             inodes = namespaces_of(pid, own);
         }
+        let there = threads_in(&inodes);
         child.kill().expect("killed");
         child.wait().expect("ends");
         caught += usize::from(!inodes.is_empty());
-        assert_eq!(namespaces_of_threads().intersection(&inodes).count(), 0, "kill {n}: a thread is left in a namespace");
+        assert_eq!(threads_in(&inodes).intersection(&there).count(), 0, "kill {n}: a thread is left in a namespace");
         assert_eq!(devices(), before, "kill {n}");
-        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "kill {n}: the process is left");
+        assert!(!Path::new(&format!("/proc/{pid}")).exists(), "kill {n}: the process is left");
     }
     assert!(caught >= 4, "of 12 kills {caught} met namespaces");
 }
@@ -259,11 +262,13 @@ fn name_of(line: &str) -> String {
     line.split(':').next().unwrap_or_default().trim().to_owned()
 }
 
-/// The network namespace of every thread of the machine.
-fn namespaces_of_threads() -> HashSet<u64> {
-    let entries = |path: &str| fs::read_dir(path).into_iter().flatten().flatten();
-    let threads = entries("/proc").flat_map(|process| entries(&process.path().join("task").to_string_lossy()));
-    threads.filter_map(|thread| fs::metadata(thread.path().join("ns/net")).ok()).map(|m| m.ino()).collect()
+/// The threads of the machine that are in one of these network namespaces, each with its namespace. The kernel gives the inode of a namespace
+/// that is gone to the next one, another test's perhaps: only who was there before and still is has stayed.
+fn threads_in(inodes: &HashSet<u64>) -> HashSet<(PathBuf, u64)> {
+    let entries = |path: &Path| fs::read_dir(path).into_iter().flatten().flatten();
+    let threads = entries(Path::new("/proc")).flat_map(|process| entries(&process.path().join("task")));
+    let each = threads.filter_map(|thread| Some((thread.path(), fs::metadata(thread.path().join("ns/net")).ok()?.ino())));
+    each.filter(|(_, inode)| inodes.contains(inode)).collect()
 }
 
 /// A reset leaves nothing of the run before, whatever state its connections were in, and says so by an RST.

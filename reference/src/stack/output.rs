@@ -52,8 +52,7 @@ impl Endpoint {
     /// A keep-alive, or after some that were not answered the end (RFC 9293 section 3.8.4).
     fn keepalive_timeout(&mut self, now: Micros) {
         self.timers.keepalive = None;
-        let interval = self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive));
-        let (Some(interval), Conn::Open(tcb)) = (interval, &self.conn) else { return };
+        let (Some(interval), Conn::Open(tcb)) = (self.keepalive_interval(), &self.conn) else { return };
         let idle = tcb.snd_una == tcb.snd_nxt || self.mutated(Fault::KeepAliveInFlight, rules::KEEPALIVE_ONLY_IDLE);
         if idle && matches!(tcb.state, State::Established | State::CloseWait) {
             let most = if self.mutated(Fault::GivesUpAtOnce, rules::KEEPALIVE_UNANSWERED) { 1 } else { KEEPALIVES };
@@ -70,12 +69,15 @@ impl Endpoint {
         self.timers.keepalive = Some(now + interval);
     }
 
+    fn keepalive_interval(&self) -> Option<Micros> {
+        self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive))
+    }
+
     /// The peer was heard of: the next keep-alive is an interval away.
     pub(crate) fn heard(&mut self, now: Micros) {
         self.timers.keepalives = 0;
         let open = self.conn.tcb().is_some_and(|t| t.receives() || t.state == State::CloseWait);
-        let interval = self.mutant.map_or(self.keepalive, |m| m.spoil_keepalive(self.keepalive));
-        self.timers.keepalive = interval.filter(|_| open).map(|i| now + i);
+        self.timers.keepalive = self.keepalive_interval().filter(|_| open).map(|i| now + i);
     }
 
     /// Whether a mutant loses the timer because of the peer's window.
