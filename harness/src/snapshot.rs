@@ -44,7 +44,7 @@ pub fn text(vector: &Vector, outcome: &Outcome, clock: Clock) -> String {
     for (socket, state) in states(outcome) {
         let _ = writeln!(text, "socket {socket}: {state}");
     }
-    for fingerprint in fingerprints(&outcome.findings) {
+    for fingerprint in fingerprints(outcome.findings.iter().chain(&outcome.variants)) {
         let _ = writeln!(text, "{fingerprint}");
     }
     if let (Class::Unsupported | Class::NotPerformed | Class::Inconclusive, Some(reason)) = (outcome.class, &outcome.reason) {
@@ -86,7 +86,7 @@ fn states(outcome: &Outcome) -> BTreeMap<SocketId, State> {
 }
 
 /// Class and fingerprint of each finding, once.
-fn fingerprints(findings: &[Finding]) -> Vec<String> {
+fn fingerprints<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for finding in findings {
         let one = format!("{}: {}", finding.class, finding.fingerprint());

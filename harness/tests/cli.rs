@@ -119,6 +119,18 @@ fn json_has_the_fixed_shape() {
 }
 
 #[test]
+fn a_permitted_way_is_told_and_fails_a_run_only_where_that_is_asked_for() {
+    let way = "RFC5961:3-1@ESTABLISHED#reset-by-rfc793";
+    for level in ["must", "should", "may"] {
+        let output = check(&["reset/rst-in-window@ESTABLISHED,1", "--family", "4", "--level", level], u8::from(level == "may").into(), "");
+        let text = out(&output);
+        assert!(text.contains(&format!("variant IPv4 reset/rst-in-window@ESTABLISHED,1: {way}")), "{text}");
+        assert!(text.contains("1 results: 1 variant"), "{text}");
+        assert_eq!(text.contains("the stack took: reset-by-rfc793"), level == "may", "{text}");
+    }
+}
+
+#[test]
 fn usage_is_2() {
     check(&["--family", "5"], 2, "an IP version is 4 or 6");
     check(&["--target", "smoltpc"], 2, "is it \"smoltcp\"?");

@@ -226,3 +226,54 @@ fn every_permission_is_needed() {
     }
     assert!(needless.is_empty(), "no right stack needs: {}", needless.join("; "));
 }
+
+/// What the RFC leaves to the stack is no fault, but it is told: the right stacks among them take every way that shows.
+#[test]
+fn every_way_that_a_stack_may_take_is_told() {
+    let mut told: BTreeMap<(&str, &str), String> = BTreeMap::new();
+    for (name, policy) in Policy::permitted() {
+        let mut target = Reference::new(policy.clone(), None);
+        for vector in VECTORS.iter() {
+            let outcome = run(&mut target, &policy, vector, Family::V4, 7);
+            let worse = outcome.findings.iter().any(|f| f.class != Class::Variant);
+            assert_eq!(
+                outcome.class == Class::Variant,
+                !worse && !outcome.variants.is_empty() && outcome.reason.is_none(),
+                "{}",
+                vector.id
+            );
+            for variant in outcome.variants {
+                told.entry((variant.rule.0, variant.kind)).or_insert_with(|| format!("{} by a stack with {name}", vector.id));
+            }
+        }
+    }
+    for ((rule, way), by) in &told {
+        println!("{rule:48} {way:16} {by}");
+    }
+    let told: Vec<(&str, &str)> = told.into_keys().collect();
+    assert_eq!(told, WAYS);
+}
+
+/// The rules that leave a choice, with each way that some right stack takes for certain.
+const WAYS: &[(&str, &str)] = &[
+    ("RFC1337:3-1", "permitted"),
+    ("RFC5961:3-1", "challenge-ack"),
+    ("RFC5961:3-1", "reset-by-rfc793"),
+    ("RFC5961:4-1", "challenge-ack"),
+    ("RFC5961:4-1", "reset-by-rfc793"),
+    ("RFC5961:5-3", "permitted"),
+    ("RFC6191:2-4", "permitted"),
+    ("RFC7323:5-5", "permitted"),
+    ("RFC9293:3.10.7.4/ANY/seq-spans-window", "permitted"),
+    ("RFC9293:3.10.7.4/ANY/seq-validation-relaxed", "permitted"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/ack-future-vs-5961", "permitted"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/syn-active", "challenge-ack"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/syn-active", "reset"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/syn-passive", "challenge-ack"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/syn-passive", "reset"),
+    ("RFC9293:3.10.7.4/SYN-RECEIVED/syn-passive", "syn-ack-again"),
+    ("RFC9293:3.5.2/reset-sender-timewait", "permitted"),
+    ("RFC9293:MAY-1", "permitted"),
+    ("RFC9293:MAY-12", "permitted"),
+    ("RFC9293:MAY-2", "permitted"),
+];

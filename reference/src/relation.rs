@@ -26,6 +26,8 @@ pub struct Outcome {
     pub departs: Option<RuleId>,
     /// The permission without which this way would be a fault: a MAY, or an ambiguity read its other way.
     pub permit: Option<RuleId>,
+    /// What makes this one of several permitted ways, for a finding of class `variant`: the rule that leaves the choice, and a word for the way.
+    pub way: Option<(RuleId, &'static str)>,
     /// A habit that this way shows: once seen, a stack keeps it.
     pub habit: Option<(Habit, bool)>,
     /// TIME-WAIT: whether the 2MSL timer starts or starts again.
@@ -129,6 +131,26 @@ pub enum Habit {
     /// RFC 7323 section 5.2: a RST is taken only where its TSecr is one of the stack's own timestamps.
     ChecksResetEcho,
 }
+
+impl Habit {
+    /// The rule that leaves the choice and a word for what was chosen, where both ways conform.
+    #[must_use]
+    pub fn way(self, value: bool) -> Option<(RuleId, &'static str)> {
+        match (self, value) {
+            (Habit::ChallengesRst, true) => Some((rules::THREE_STEP_RST, "challenge-ack")),
+            (Habit::ChallengesRst, false) => Some((rules::THREE_STEP_RST, "reset-by-rfc793")),
+            (Habit::ChallengesSyn, true) => Some((rules::SYN_CHALLENGED, "challenge-ack")),
+            (Habit::ChallengesSyn, false) => Some((rules::SYN_CHALLENGED, "reset-by-rfc793")),
+            (Habit::Paws, false) => Some((rules::PAWS, "not-used")),
+            (Habit::ChecksAckRange | Habit::HoldsOutOfOrder | Habit::DropsUnstamped | Habit::ChecksResetEcho, _) | (Habit::Paws, true) => {
+                None
+            }
+        }
+    }
+}
+
+/// The word for a way that a permission opens.
+pub const PERMITTED: &str = "permitted";
 
 /// Habits as far as they are known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -238,7 +260,17 @@ impl Outcome {
     /// An outcome that leaves the connection as `next` and answers `answer`.
     #[must_use]
     pub fn new(rule: RuleId, next: Conn, answer: Answer) -> Outcome {
-        Outcome { rule, next, answer, signal: None, departs: None, permit: None, habit: None, time_wait: TimeWaitTimer::Untouched }
+        Outcome {
+            rule,
+            next,
+            answer,
+            signal: None,
+            departs: None,
+            permit: None,
+            way: None,
+            habit: None,
+            time_wait: TimeWaitTimer::Untouched,
+        }
     }
 
     /// The same, telling the user something.
@@ -251,7 +283,20 @@ impl Outcome {
     /// The same, where only this permission allows it.
     #[must_use]
     pub fn by(mut self, permit: RuleId) -> Outcome {
+        self.permit(permit);
+        self
+    }
+
+    /// Only this permission allows it.
+    pub(crate) fn permit(&mut self, permit: RuleId) {
         self.permit = Some(permit);
+        self.way = Some((permit, PERMITTED));
+    }
+
+    /// The same, as one of the ways that its rule leaves open.
+    #[must_use]
+    pub fn one_way(mut self, word: &'static str) -> Outcome {
+        self.way = Some((self.rule, word));
         self
     }
 
@@ -259,6 +304,7 @@ impl Outcome {
     #[must_use]
     pub fn showing(mut self, habit: Habit, value: bool) -> Outcome {
         self.habit = Some((habit, value));
+        self.way = self.way.or(habit.way(value));
         self
     }
 

@@ -114,6 +114,12 @@ singles! { PERMISSIONS
     RST_ECHO_CHECKED "RFC7323:5-5";
 }
 
+// A mitigation that RFC 9293 leaves open: either way conforms, and findings of class `variant` say which was seen.
+singles! { CHOICES
+    THREE_STEP_RST "RFC5961:3-1";
+    SYN_CHALLENGED "RFC5961:4-1";
+}
+
 // What a stack must or should do.
 singles! { SINGLES
     CLOSED_RST "RFC9293:3.10.7.1/CLOSED/rst";
@@ -342,14 +348,14 @@ pub fn abort(state: State) -> RuleId {
 
 #[cfg(test)]
 mod tests {
-    use super::{FAMILIES, PERMISSIONS, SINGLES};
+    use super::{CHOICES, FAMILIES, PERMISSIONS, SINGLES};
 
     #[test]
     fn every_cited_id_stands_in_the_catalogue() {
         let missing: Vec<_> = FAMILIES
             .iter()
             .flat_map(super::Family::all)
-            .chain(SINGLES.iter().chain(PERMISSIONS).copied())
+            .chain(SINGLES.iter().chain(PERMISSIONS).chain(CHOICES).copied())
             .filter(|id| id.entry().is_none())
             .collect();
         assert!(missing.is_empty(), "cited but not in the catalogue: {missing:?}");

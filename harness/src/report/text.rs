@@ -52,7 +52,7 @@ impl Colour {
 /// One line for one result.
 #[must_use]
 pub fn line(item: &Item, outcome: &Outcome, colour: Colour) -> String {
-    let rules: Vec<String> = outcome.findings.iter().filter(|f| f.class != Class::Variant).map(Finding::fingerprint).collect();
+    let rules: Vec<String> = outcome.findings.iter().chain(&outcome.variants).map(Finding::fingerprint).collect();
     let mut text = format!("{} IPv{} {}", colour.class(outcome.class), item.family, item.id());
     if !rules.is_empty() {
         let _ = write!(text, ": {}", rules.join(", "));
@@ -75,11 +75,10 @@ pub fn failure(item: &Item, verdict: &Verdict, command: &str, colour: Colour) ->
             let _ = writeln!(text, "  {line}");
         }
     }
-    let told: Vec<&Judged> = verdict.findings.iter().filter(|f| f.finding.class != Class::Variant).collect();
-    for judged in &told {
+    for judged in &verdict.findings {
         text += &finding(judged, colour);
     }
-    let mut marks: Vec<usize> = told.iter().map(|j| j.finding.event).collect();
+    let mut marks: Vec<usize> = verdict.findings.iter().map(|j| j.finding.event).collect();
     marks.dedup();
     text += &ladder(outcome, &marks);
     let _ = writeln!(text, "  again: {command}");

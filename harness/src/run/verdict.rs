@@ -151,6 +151,7 @@ fn judge(item: &Item, done: Done, expectations: &Expectations, version: &str, st
     let all_known = |of: &[usize]| of.iter().all(|&i| findings.get(i).is_some_and(|f| f.expected));
     let audible: Vec<Judged> = done.outcome.echoes.iter().filter(|e| !e.same && all_known(&e.of)).map(|e| judged(&e.finding)).collect();
     findings.extend(audible);
+    findings.extend(done.outcome.variants.iter().map(judged));
     findings.sort_by_key(|f| f.finding.event);
     let class = done.outcome.class;
     let death = matches!(class, Class::Crash | Class::Hang | Class::Flood).then(|| {

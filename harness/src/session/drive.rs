@@ -337,13 +337,14 @@ impl<'a> Session<'a> {
         self.oracle.read(&self.trace);
         self.oracle.finish();
         let (mut findings, echoes) = merged(&self.trace, self.oracle.findings(), std::mem::take(&mut self.own));
-        for finding in &mut findings {
+        let mut variants = self.oracle.variants(&self.trace);
+        for finding in findings.iter_mut().chain(&mut variants) {
             if let Some(flow) = self.flows.iter().find(|f| Some(f.tuple) == finding.tuple) {
                 finding.seen = flow.view.relative(&finding.seen);
                 finding.allowed.iter_mut().for_each(|a| *a = flow.view.relative(a));
             }
         }
-        let worst = findings.iter().map(|f| f.class).max_by_key(|c| severity(*c)).unwrap_or(Class::Conforms);
+        let worst = findings.iter().chain(&variants).map(|f| f.class).max_by_key(|c| severity(*c)).unwrap_or(Class::Conforms);
         let (ended, reason) = match stop {
             None => match self.oracle.inconclusive() {
                 Some(reason) => (Class::Inconclusive, Some(reason.to_owned())),
@@ -363,6 +364,7 @@ impl<'a> Session<'a> {
         Outcome {
             trace: self.trace,
             findings,
+            variants,
             echoes,
             stats: self.oracle.stats(),
             class,

@@ -74,6 +74,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// The oracle's findings and the session's own, in the order of their events.
     pub findings: Vec<Finding>,
+    /// Where the stack had a choice, the way that it took: findings of class `variant`, which are no faults.
+    pub variants: Vec<Finding>,
     /// Failed assertions that are plainly consequences of findings of the oracle.
     pub echoes: Vec<Echo>,
     /// How much was judged.
@@ -101,6 +103,7 @@ impl Outcome {
         Outcome {
             trace: Trace::default(),
             findings: Vec::new(),
+            variants: Vec::new(),
             echoes: Vec::new(),
             stats: Stats::default(),
             class: Class::NotPerformed,

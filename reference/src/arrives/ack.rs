@@ -41,7 +41,9 @@ pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<O
             let checks = env.habits.get(Habit::ChecksAckRange) == Some(true);
             for outcome in &mut out[from..] {
                 outcome.habit = outcome.habit.or((!between).then_some((Habit::ChecksAckRange, false)));
-                outcome.permit = outcome.permit.or((between && checks).then_some(rules::MAX_SND_WND_HARD_CODED));
+                if between && checks && outcome.permit.is_none() {
+                    outcome.permit(rules::MAX_SND_WND_HARD_CODED);
+                }
             }
         }
         return;

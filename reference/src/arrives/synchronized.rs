@@ -34,7 +34,7 @@ fn steps(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     }
     if acceptability == Acceptability::Spans {
         for outcome in out[from..].iter_mut().filter(|o| matches!(o.answer, Answer::Ack(Owed::AtOnce(_)))) {
-            outcome.permit = Some(rules::SEQ_SPANS_WINDOW);
+            outcome.permit(rules::SEQ_SPANS_WINDOW);
         }
     }
 }
@@ -217,16 +217,20 @@ fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         // RFC 9293 returns to LISTEN; a reset (RFC 793), a challenge ACK and the SYN-ACK again are all deployed.
         let rule = rules::SYN_RECEIVED_SYN_PASSIVE;
         out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
-        out.push(Outcome::new(rule, Conn::Absent, reset));
-        out.push(Outcome::new(rule, unchanged(), challenge));
-        out.push(Outcome::new(rule, unchanged(), Answer::SynAck));
+        out.push(Outcome::new(rule, Conn::Absent, reset).one_way("reset"));
+        out.push(Outcome::new(rule, unchanged(), challenge).one_way("challenge-ack"));
+        out.push(Outcome::new(rule, unchanged(), Answer::SynAck).one_way("syn-ack-again"));
         return;
     }
-    let rule = if tcb.state == State::SynReceived { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
-    if env.habits.allows(Habit::ChallengesSyn, true) {
-        out.push(Outcome::new(rule, unchanged(), challenge).showing(Habit::ChallengesSyn, true));
-    }
-    if env.habits.allows(Habit::ChallengesSyn, false) {
-        out.push(Outcome::new(rule, Conn::Absent, reset).telling(Signal::Reset).showing(Habit::ChallengesSyn, false));
+    // RFC 5961 section 4 speaks of synchronized states; what a stack does in SYN-RECEIVED goes with it, under RFC 9293's own rule.
+    let opening = tcb.state == State::SynReceived;
+    let rule = if opening { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
+    for (challenges, next, answer) in [(true, unchanged(), challenge), (false, Conn::Absent, reset)] {
+        if env.habits.allows(Habit::ChallengesSyn, challenges) {
+            let outcome = Outcome::new(rule, next, answer);
+            let outcome = if challenges { outcome } else { outcome.telling(Signal::Reset) };
+            let outcome = if opening { outcome.one_way(if challenges { "challenge-ack" } else { "reset" }) } else { outcome };
+            out.push(outcome.showing(Habit::ChallengesSyn, challenges));
+        }
     }
 }

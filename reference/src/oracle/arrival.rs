@@ -2,7 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
-use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue};
+use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue, Way};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
 use crate::rules;
@@ -129,6 +129,9 @@ impl Hypothesis {
         if let Some((habit, value)) = outcome.habit {
             self.habits = self.habits.with(habit, value);
         }
+        if let Some((rule, word)) = outcome.way {
+            self.ways.take(Way { rule, word, event: at.event, state });
+        }
         if let Some(rule) = outcome.departs {
             self.depart(rule, at.event);
         }
@@ -172,11 +175,12 @@ impl Hypothesis {
     fn begin(&mut self) {
         let (habits, stream, last, departs, blame) =
             (self.habits, self.user.stream, self.last, std::mem::take(&mut self.departs), self.blame);
+        let ways = std::mem::take(&mut self.ways);
         let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
         let resets = std::mem::take(&mut self.dues.resets);
         let (deferred, last_arrival) = (std::mem::take(&mut self.deferred), self.last_arrival);
-        *self = Hypothesis { conn, habits, last, departs, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
+        *self = Hypothesis { conn, habits, last, departs, ways, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
         self.user.stream = if used { stream + 1 } else { stream };
     }

@@ -532,7 +532,8 @@ pub(super) fn dedup(set: &mut Vec<Hypothesis>) {
             if set[i].departs.0.len() < set[same].departs.0.len() {
                 set.swap(i, same);
             }
-            set.swap_remove(i);
+            let merged = set.swap_remove(i);
+            set[same].ways.keep_common(&merged.ways);
         } else {
             i += 1;
         }

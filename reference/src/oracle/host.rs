@@ -121,6 +121,14 @@ impl Oracle {
         &self.findings
     }
 
+    /// Where the stack had a choice and every explanation says which way it took: no faults. Of the trace as far as it was read.
+    #[must_use]
+    pub fn variants(&self, trace: &Trace) -> Vec<Finding> {
+        let mut all: Vec<Finding> = self.connections.values().flat_map(|c| c.variants(trace)).collect();
+        all.sort_by_key(|f| f.event);
+        all
+    }
+
     /// How much was judged so far.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -38,6 +38,8 @@ pub(crate) struct Hypothesis {
     pub(crate) last: Last,
     /// Rules of SHOULD level that this explanation breaks and that were not reported yet.
     pub(crate) departs: Departures,
+    /// The permissions that it needs, and which of several ways the stack took.
+    pub(crate) ways: Ways,
     /// While a finding is sought: the one fault that this explanation assumes.
     pub(crate) blame: Option<Blame>,
     /// It explains why something is missing, but not yet the event by which that showed.
@@ -267,6 +269,51 @@ impl PartialEq for Departures {
 
 impl Eq for Departures {}
 
+/// A way that was taken where a rule leaves a choice, when it first was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Way {
+    pub(crate) rule: RuleId,
+    /// Which of the ways.
+    pub(crate) word: &'static str,
+    pub(crate) event: usize,
+    /// The state in which it was taken.
+    pub(crate) state: State,
+}
+
+/// Ways that were taken. Two explanations that differ in nothing else are one: then only what both took is certain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ways(Vec<Way>);
+
+impl PartialEq for Ways {
+    fn eq(&self, _: &Ways) -> bool {
+        true
+    }
+}
+
+impl Eq for Ways {}
+
+impl Ways {
+    /// One more, the first time that it is taken.
+    pub(crate) fn take(&mut self, way: Way) {
+        if !self.has(&way) {
+            self.0.push(way);
+        }
+    }
+
+    fn has(&self, way: &Way) -> bool {
+        self.0.iter().any(|w| (w.rule, w.word) == (way.rule, way.word))
+    }
+
+    /// Keeps those that the others took too.
+    pub(crate) fn keep_common(&mut self, others: &Ways) {
+        self.0.retain(|w| others.has(w));
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Way> {
+        self.0.iter()
+    }
+}
+
 /// An assumed fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Blame {
@@ -305,6 +352,7 @@ impl Hypothesis {
             sack: Sacks::default(),
             last: Last { rule: rules::CLOSED_NO_ACK, event: usize::MAX, state: State::Closed, silent_at: None },
             departs: Departures::default(),
+            ways: Ways::default(),
             blame: None,
             behind: false,
             iss_unseen: false,

@@ -4,7 +4,8 @@ use crate::catalogue::RuleId;
 use crate::finding::{Class, Finding};
 use crate::oracle::connection::{CHECKPOINT_EVERY, Connection, Context, Entry, Judged, MAX_HYPOTHESES, Next, dedup};
 use crate::oracle::explain;
-use crate::oracle::hypothesis::{Blame, Hypothesis};
+use crate::oracle::hypothesis::{Blame, Hypothesis, Way};
+use crate::trace::Trace;
 
 /// What a fault explains.
 pub(super) enum Suspicion {
@@ -115,6 +116,30 @@ impl Connection {
         let disputed = self.disputed.take().filter(|_| self.hypotheses.iter().all(|h| !h.departs.0.is_empty()));
         let departures = std::mem::take(&mut self.departures).into_iter().map(|(finding, _)| finding).filter(broken);
         judged.findings.extend(departures.chain(disputed));
+    }
+
+    /// The ways that every explanation says the stack took where it had a choice, as findings of class `variant`.
+    pub(crate) fn variants(&self, trace: &Trace) -> Vec<Finding> {
+        let Some((first, others)) = self.hypotheses.split_first() else { return Vec::new() };
+        let mut certain = first.ways.clone();
+        others.iter().for_each(|h| certain.keep_common(&h.ways));
+        let variant = |way: &Way| Finding {
+            rule: way.rule,
+            class: Class::Variant,
+            state: way.state,
+            tuple: Some(self.tuple),
+            event: way.event,
+            cause: None,
+            at: trace.events[way.event].at,
+            kind: way.word,
+            seen: format!(
+                "{}; of the ways that the rule leaves open the stack took: {}",
+                explain::seen(&trace.events[way.event], Some(first)),
+                way.word
+            ),
+            allowed: vec!["this as well as the others".to_owned()],
+        };
+        certain.iter().filter(|_| self.unjudged.is_none()).map(variant).collect()
     }
 
     /// The likeliest of the suspected faults is the finding: the one that predicts most, and of these the latest.

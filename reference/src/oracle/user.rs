@@ -3,8 +3,8 @@
 use crate::api::{CallError, CallResult, Micros};
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
-use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue};
-use crate::relation::{ResetForm, Signal};
+use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue, Way};
+use crate::relation::{PERMITTED, ResetForm, Signal};
 use crate::rules;
 use crate::segment::Segment;
 use crate::state::State;
@@ -14,8 +14,8 @@ impl Hypothesis {
     /// Active OPEN: a SYN is owed.
     pub(crate) fn opening(&mut self, at: &At<'_>) {
         let stream = self.user.stream + usize::from(self.user.established || self.user.ended.is_some() || self.user.written > 0);
-        let habits = self.habits;
-        *self = Hypothesis { habits, ..Hypothesis::new() };
+        let (habits, ways) = (self.habits, std::mem::take(&mut self.ways));
+        *self = Hypothesis { habits, ways, ..Hypothesis::new() };
         self.user.stream = stream;
         self.note(rules::OPEN_ACTIVE, at);
         self.dues.syn = Some(self.due(rules::OPEN_ACTIVE, at));
@@ -74,7 +74,9 @@ impl Hypothesis {
             Conn::Open(tcb) => {
                 if orphan && unread && at.profile.grants(rules::HALF_DUPLEX) && state != State::TimeWait {
                     // MAY-1, SHLD-3: unread text is lost, which an RST tells the peer. A stack that keeps it for a reader has lost nothing.
-                    self.clone().aborting(rules::HALF_DUPLEX_RST, Ended::Normally, at, out);
+                    let mut halved = self.clone();
+                    halved.take_way(rules::HALF_DUPLEX, at);
+                    halved.aborting(rules::HALF_DUPLEX_RST, Ended::Normally, at, out);
                     if at.profile.half_duplex_close {
                         self.depart(rules::HALF_DUPLEX_RST, at.event);
                     }
@@ -188,6 +190,7 @@ impl Hypothesis {
         if lingers {
             let mut lingering = Hypothesis { conn: lingering, ..gone.clone() };
             lingering.clocks.time_wait = (at.now, at.now);
+            lingering.take_way(rules::RESET_SENDER_LINGERS, at);
             out.extend([gone, lingering]);
         } else {
             out.push(gone);
@@ -196,6 +199,11 @@ impl Hypothesis {
 
     fn note(&mut self, rule: RuleId, at: &At<'_>) {
         self.last = Last { rule, event: at.event, state: self.conn.state(at.listening()), silent_at: None };
+    }
+
+    /// A permission is used.
+    fn take_way(&mut self, rule: RuleId, at: &At<'_>) {
+        self.ways.take(Way { rule, word: PERMITTED, event: at.event, state: self.conn.state(at.listening()) });
     }
 
     fn due(&self, rule: RuleId, at: &At<'_>) -> Due {
