@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod expectations;
 pub mod fuzz;
 pub mod mutants;
+pub mod protocol;
 pub mod report;
 pub mod run;
 pub mod select;

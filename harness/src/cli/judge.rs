@@ -54,7 +54,7 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 9] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "help"];
+const COMMANDS: [&str; 10] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "serve", "help"];
 
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
@@ -117,7 +117,7 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
 }
 
 /// Whether there is a target of this name; what to say where there is none.
-fn known_target(wanted: &str) -> Result<(), String> {
+pub(super) fn known_target(wanted: &str) -> Result<(), String> {
     if let Some(name) = wanted.strip_prefix("mutant:") {
         let near = did_you_mean(name, Mutant::all().map(|m| m.name));
         let there_is = Mutant::all().any(|m| m.name == name);
@@ -128,11 +128,11 @@ fn known_target(wanted: &str) -> Result<(), String> {
         };
     }
     let names: Vec<&str> = known().iter().map(|t| t.name).collect();
-    if names.contains(&wanted) {
+    if names.contains(&wanted) || wanted.starts_with("exec:") {
         return Ok(());
     }
     let near = did_you_mean(wanted, names.iter().copied());
-    Err(format!("harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME\n", names.join(", ")))
+    Err(format!("harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME, exec:COMMAND\n", names.join(", ")))
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {

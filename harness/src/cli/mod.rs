@@ -6,6 +6,7 @@ mod judge;
 mod lint;
 mod mutants;
 mod rules;
+mod serve;
 mod show;
 
 use std::io::{self, IsTerminal, Write};
@@ -71,6 +72,11 @@ enum Command {
     Lint {
         /// Files, .pkt or .pkt.tmpl; the golden vectors without any.
         files: Vec<PathBuf>,
+    },
+    /// Speaks the target protocol for a target of this build: an adapter to compare one's own with.
+    Serve {
+        /// The target, as after --target.
+        target: String,
     },
     /// Runs a vector from a file outside the tree.
     Replay {
@@ -215,6 +221,7 @@ pub fn main() -> ExitCode {
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
+        Some(Command::Serve { target }) => serve::serve(target),
         Some(Command::Lint { files }) => lint::lint(files),
         Some(Command::List(args)) => show::list(args),
         Some(Command::Show(args)) => show::show(args),

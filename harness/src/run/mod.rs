@@ -211,4 +211,4 @@ pub fn perform(target: &mut dyn Target, item: &Item, settings: &Settings) -> Out
 /// Vectors side by side on a real clock, where waits are real.
 const WIDE: usize = 32;
 /// How often a vector is run while the machine holds the harness up.
-const MOST_TRIES: u32 = 3;
+const MOST_TRIES: u32 = 8;

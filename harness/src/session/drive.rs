@@ -236,8 +236,21 @@ impl<'a> Session<'a> {
         let reply = self.target.call(&call)?;
         let result = reply.value.clone();
         self.trace.push(self.now, What::Call { call, result: result.clone() });
-        self.note(&reply);
+        self.note_answer(&reply)?;
         Ok(result)
+    }
+
+    /// Writes down what followed a stimulus. Where the harness was kept from running between its last look and the stimulus, nothing says which
+    /// of the two came first, a segment or the stimulus: then the run proves nothing.
+    pub(super) fn note_answer<T>(&mut self, reply: &Reply<T>) -> Result<(), Stop> {
+        let widest = reply.packets.iter().map(|p| p.at - p.from.min(p.at)).max().unwrap_or(0);
+        self.note(reply);
+        if self.clock == Clock::Virtual || widest <= BLINK {
+            return Ok(());
+        }
+        self.trace.push(self.now, What::Stall);
+        self.oracle.read(&self.trace);
+        Err(Stop::Inconclusive(format!("the harness was held up for {} ms beside a stimulus", widest / 1000)))
     }
 
     /// Writes a reply down and lets the oracle read it.
@@ -436,6 +449,8 @@ pub(super) const CONNECT_TO: u16 = 80;
 const MOST_SPINS: u32 = 64;
 /// How far the clock moves when a target always has a timer due at once.
 const SPIN_STEP: Micros = 1_000;
+/// How long the harness may be kept from looking beside a stimulus: a segment that left meanwhile is taken for one that answers it.
+const BLINK: Micros = 2_000;
 /// How far a real wait may overshoot before the harness counts as held up.
 const STALL: Micros = 300_000;
 /// Events in one run.

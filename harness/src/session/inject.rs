@@ -30,7 +30,7 @@ impl Session<'_> {
                 }
             }
             let reply = self.target.deliver(&datagrams)?;
-            self.note(&reply);
+            self.note_answer(&reply)?;
         }
         Ok(())
     }
@@ -50,8 +50,7 @@ impl Session<'_> {
         self.keep_view(line, spec.flow, &view);
         self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Icmp(Icmp { error: spec.error, seq }) });
         let reply = self.target.deliver(&[datagram])?;
-        self.note(&reply);
-        Ok(())
+        self.note_answer(&reply)
     }
 
     /// Builds a segment's datagram and writes its arrival down.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::target::{Clock, Target, TargetError};
 
 #[cfg(target_os = "linux")]
+pub mod exec;
+#[cfg(target_os = "linux")]
 pub mod linux;
 pub(crate) mod panics;
 pub mod reference;
@@ -75,6 +77,10 @@ pub fn open(name: &str, options: &TargetOptions) -> Result<Box<dyn Target>, Targ
         reference::NAME => Ok(Box::new(reference::Reference::new(tcp_reference::stack::Policy::default(), None))),
         _ if name.starts_with(reference::MUTANT_PREFIX) => {
             Ok(Box::new(reference::Reference::mutant(&name[reference::MUTANT_PREFIX.len()..])?))
+        }
+        #[cfg(target_os = "linux")]
+        _ if name.starts_with(exec::PREFIX) => {
+            Ok(Box::new(exec::Exec::new(&name[exec::PREFIX.len()..], options.watchdog.unwrap_or(exec::LIMIT))?))
         }
         #[cfg(target_os = "linux")]
         linux::NAME => Ok(Box::new(linux::LinuxKernel::new()?)),
