@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use tcp_harness::session::{self, Options, profile_for};
+use tcp_harness::profile::profile_for;
+use tcp_harness::session::{self, Options};
 use tcp_harness::target::{Capabilities, Clock, Packet, Reply, Target, TargetError};
 use tcp_harness::targets::{self, TargetOptions};
 use tcp_harness::wire::{self, Read};

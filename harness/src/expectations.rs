@@ -1,14 +1,13 @@
 //! What is known of a target: findings that stand in its expectations file, each with its reason.
 
-use std::fmt;
 use std::ops::Range;
 
-use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde::Deserialize;
 use tcp_reference::api::Family;
 use tcp_reference::catalogue;
 use tcp_reference::finding::Finding;
 
+use crate::file_error::FileError;
 use crate::select::glob;
 use crate::session::ASSERTION;
 
@@ -60,7 +59,7 @@ impl Expectations {
     ///
     /// # Errors
     /// The embedded file is broken.
-    pub fn of(target: &str) -> Result<Expectations, Box<ExpectationsError>> {
+    pub fn of(target: &str) -> Result<Expectations, Box<FileError>> {
         match target {
             "smoltcp" => Expectations::read("harness/expectations/smoltcp.toml", include_str!("../expectations/smoltcp.toml")),
             "linux-kernel" => {
@@ -74,9 +73,8 @@ impl Expectations {
     ///
     /// # Errors
     /// It is not TOML, or an entry lacks something; the error says where and what to do.
-    pub fn read(file: &str, text: &str) -> Result<Expectations, Box<ExpectationsError>> {
-        let error =
-            |span: Option<Range<usize>>, message: String, help: &str| Box::new(ExpectationsError::new(file, text, span, message, help));
+    pub fn read(file: &str, text: &str) -> Result<Expectations, Box<FileError>> {
+        let error = |span: Option<Range<usize>>, message: String, help: &str| Box::new(FileError::new(file, text, span, message, help));
         let parsed: File = toml::from_str(text).map_err(|e| {
             error(e.span(), e.message().to_owned(), "an entry is `[[expect]]` with vector, rule, versions, reason, clause and citation")
         })?;
@@ -168,47 +166,6 @@ fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
         return Err((format!("no rule is called {:?}", entry.rule), "`harness explain RULE` finds ids that are near"));
     }
     Ok(())
-}
-
-/// What is wrong with an expectations file, shown where it is wrong.
-#[derive(Debug)]
-pub struct ExpectationsError {
-    message: String,
-    help: String,
-    span: Range<usize>,
-    source: NamedSource<String>,
-}
-
-impl ExpectationsError {
-    fn new(file: &str, text: &str, span: Option<Range<usize>>, message: String, help: &str) -> ExpectationsError {
-        let span = span.unwrap_or(0..0);
-        let end = span.end.min(text.len());
-        let span = span.start.min(end)..end;
-        ExpectationsError { message, help: help.to_owned(), span, source: NamedSource::new(file, text.to_owned()) }
-    }
-}
-
-impl fmt::Display for ExpectationsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = self.source.inner().get(..self.span.start).unwrap_or_default().matches('\n').count() + 1;
-        write!(f, "{}:{line}: {}", self.source.name(), self.message)
-    }
-}
-
-impl std::error::Error for ExpectationsError {}
-
-impl miette::Diagnostic for ExpectationsError {
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(&self.help))
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), self.span.clone()))))
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,10 @@
 pub mod cli;
 pub mod doctor;
 pub mod expectations;
+pub mod file_error;
 pub mod fuzz;
 pub mod mutants;
+pub mod profile;
 pub mod protocol;
 pub mod report;
 pub mod run;

@@ -9,8 +9,9 @@ use std::{env, fs};
 
 use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
 use tcp_harness::mutants::{Budget, Killed, Trial, trials};
+use tcp_harness::profile::profile_for;
 use tcp_harness::run::processors;
-use tcp_harness::session::{self, Options, profile_for};
+use tcp_harness::session::{self, Options};
 use tcp_harness::target::Clock;
 use tcp_harness::targets::reference::Reference;
 use tcp_reference::api::{Call, CallError, CallResult, Family};

@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use freedom::{Freedom, Place};
 use kinds::{Kind, perturb};
 use record::{Recording, VECTORS, charges, judge, lines};
-use tcp_harness::session::profile_for;
+use tcp_harness::profile::profile_for;
 use tcp_harness::target::Target;
 use tcp_harness::targets::reference::Reference;
 use tcp_harness::targets::smoltcp::SmolTcp;

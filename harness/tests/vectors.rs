@@ -103,8 +103,9 @@ impl Results {
     }
 
     fn run(target: &'static str, items: &[Item]) -> Result<Results, String> {
-        let settings = Settings { target: target.to_owned(), jobs: None, seed: 0, timeout: Duration::from_secs(200) };
-        let (capabilities, done) = run::run(items, &settings, |_| ()).map_err(|error| format!("{error:?}"))?;
+        let settings = Settings { target: target.to_owned(), jobs: None, seed: 0, timeout: Duration::from_secs(200), profile: None };
+        let mut capabilities = run::capabilities(&settings).map_err(|error| format!("{error:?}"))?;
+        let done = run::run(items, &settings, &mut capabilities, |_| ()).map_err(|error| format!("{error:?}"))?;
         let expectations = Expectations::of(target).map_err(|error| error.to_string())?;
         let (verdicts, stale, _) = weigh(items, done, &expectations, &capabilities.version, Strictness::Must);
         let mut each = HashMap::new();

@@ -5,17 +5,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use tcp_reference::finding::Class;
+use tcp_reference::profile::Profile;
 use tcp_reference::stack::Mutant;
 use tcp_vectors::golden;
 use tcp_vectors::model::Vector;
 
 use super::{FAULT, FINDINGS, Format, NOTHING, OK, RunArgs, UNAVAILABLE, USAGE, coloured, complain, diagnose, files, print};
 use crate::expectations::Expectations;
+use crate::profile::{self, profile_for};
 use crate::report::text::{self, Colour};
 use crate::report::{json, words};
 use crate::run::{self, Stale, Summary, Verdict, weigh};
 use crate::select::{self, Filter, Item, families};
-use crate::session::profile_for;
 use crate::target::{Capabilities, TargetError};
 use crate::targets::known;
 
@@ -91,10 +92,18 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         complain(&why);
         return USAGE;
     }
-    let expectations = match expectations(args) {
-        Ok(expectations) => expectations,
+    let mut settings = args.settings();
+    let mut capabilities = match run::capabilities(&settings) {
+        Ok(capabilities) => capabilities,
+        Err(error) => return unavailable(&error, args),
+    };
+    let told = expectations(args, &capabilities.name).and_then(|e| Ok((e, profile(args, &capabilities.name)?)));
+    let (expectations, profile) = match told {
+        Ok(told) => told,
         Err(code) => return code,
     };
+    let reasons = profile.reasons.clone();
+    settings.profile = Some(profile);
     let ids: Vec<&str> = golden().iter().map(|g| g.id.as_str()).chain(items.iter().map(Item::id)).collect();
     for entry in expectations.idle(&ids) {
         let near = did_you_mean(&entry.vector, ids.iter().copied());
@@ -105,12 +114,12 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         }
     }
     let mut progress = Progress::new(items, args.format);
-    let ran = run::run(items, &args.settings(), |done| progress.tell(done));
+    let ran = run::run(items, &settings, &mut capabilities, |done| progress.tell(done));
     progress.end();
     match ran {
-        Ok((capabilities, done)) => {
+        Ok(done) => {
             let (verdicts, stale, summary) = weigh(items, done, &expectations, &capabilities.version, args.level);
-            report(items, &capabilities, &verdicts, (&stale, &expectations), &summary, args)
+            report(items, (&capabilities, &reasons), &verdicts, (&stale, &expectations), &summary, args)
         }
         Err(error) => unavailable(&error, args),
     }
@@ -148,9 +157,19 @@ fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
     }
 }
 
-fn expectations(args: &RunArgs) -> Result<Expectations, u8> {
+/// What the oracle is told of the target: a file's, or the target's own.
+fn profile(args: &RunArgs, target: &str) -> Result<Profile, u8> {
+    let Some(path) = &args.profile else { return Ok(profile_for(target)) };
+    let text = files::text(path, "--profile wants a readable TOML file in UTF-8")?;
+    profile::read(&path.display().to_string(), &text).map_err(|error| {
+        diagnose(error.as_ref());
+        USAGE
+    })
+}
+
+fn expectations(args: &RunArgs, target: &str) -> Result<Expectations, u8> {
     let read = match &args.expectations {
-        None => Expectations::of(&args.target),
+        None => Expectations::of(target),
         Some(path) => {
             let text = files::text(path, "--expectations wants a readable TOML file in UTF-8")?;
             Expectations::read(&path.display().to_string(), &text)
@@ -164,7 +183,7 @@ fn expectations(args: &RunArgs) -> Result<Expectations, u8> {
 
 fn report(
     items: &[Item],
-    capabilities: &Capabilities,
+    (capabilities, profile): (&Capabilities, &[String]),
     verdicts: &[Verdict],
     (stale, expectations): (&[Stale], &Expectations),
     summary: &Summary,
@@ -197,7 +216,7 @@ fn report(
         items.get(item).map_or_else(String::new, |item| format!("{} --known", command(item, args)))
     });
     out += &text::gone(stale, expectations);
-    out += &text::summary(capabilities, summary, expectations, &profile_for(&args.target).reasons, colour);
+    out += &text::summary(capabilities, summary, expectations, profile, colour);
     print(&out);
     code
 }
@@ -214,6 +233,9 @@ fn command(item: &Item, args: &RunArgs) -> String {
     }
     if let Some(path) = &args.expectations {
         text += &format!(" --expectations {}", words::shell(&path.display().to_string()));
+    }
+    if let Some(path) = &args.profile {
+        text += &format!(" --profile {}", words::shell(&path.display().to_string()));
     }
     text
 }

@@ -181,6 +181,9 @@ struct RunArgs {
     /// The expectations file; by itself, the target's own.
     #[arg(long, value_name = "FILE")]
     expectations: Option<PathBuf>,
+    /// The profile: what RFC 9293 leaves to the stack, for the oracle; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -199,6 +202,7 @@ impl RunArgs {
             jobs: self.jobs.map(usize::from),
             seed: self.seed,
             timeout: Duration::from_secs(self.timeout),
+            profile: None,
         }
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn show(args: &ShowArgs) -> u8 {
             return FAULT;
         }
     };
-    let settings = Settings { target: name.clone(), jobs: Some(1), seed: args.seed, timeout: Duration::from_secs(200) };
+    let settings = Settings { target: name.clone(), jobs: Some(1), seed: args.seed, timeout: Duration::from_secs(200), profile: None };
     let item = Item { vector, family: args.family, file: None };
     let outcome = perform(target.as_mut(), &item, &settings);
     let filled = filled(&item.vector, &outcome);

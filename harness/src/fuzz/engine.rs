@@ -14,7 +14,8 @@ use super::known::Causes;
 use super::report;
 use super::{Case, Minimised, minimise};
 use crate::expectations::Expectations;
-use crate::session::{self, Options, Outcome, profile_for};
+use crate::profile::profile_for;
+use crate::session::{self, Options, Outcome};
 use crate::target::{Clock, Target, TargetError};
 use crate::targets::{self, TargetOptions, panics, smoltcp};
 
@@ -102,9 +103,11 @@ impl Fuzzer {
     /// The target cannot run here, there is none of that name, or its expectations file is broken.
     pub fn new(name: &str) -> Result<Fuzzer, TargetError> {
         let target = targets::open(name, &TargetOptions { watchdog: None })?;
+        let name = &target.capabilities().name;
         let expectations = Expectations::of(name).map_err(|e| TargetError::Harness(e.to_string()))?;
         let causes = Causes::of(name).map_err(TargetError::Harness)?;
-        Ok(Fuzzer { expectations, causes, ..Fuzzer::with(target, profile_for(name)) })
+        let profile = profile_for(name);
+        Ok(Fuzzer { expectations, causes, ..Fuzzer::with(target, profile) })
     }
 
     /// This target with this profile; nothing is known of it.

@@ -14,7 +14,9 @@ use std::thread;
 use std::time::Duration;
 
 use tcp_reference::finding::Class;
+use tcp_reference::profile::Profile;
 
+use crate::profile::profile_for;
 use crate::select::Item;
 use crate::session::{self, Options, Outcome};
 use crate::target::{Capabilities, Clock, Target, TargetError};
@@ -32,6 +34,8 @@ pub struct Settings {
     pub seed: u64,
     /// Longest time for one vector.
     pub timeout: Duration,
+    /// What the oracle is told of the target; `None` takes the profile of the target's name.
+    pub profile: Option<Profile>,
 }
 
 /// A vector's outcome, with its place among the items.
@@ -43,15 +47,25 @@ pub struct Done {
     pub outcome: Outcome,
 }
 
+/// What a target is and can do.
+///
+/// # Errors
+/// It cannot run here.
+pub fn capabilities(settings: &Settings) -> Result<Capabilities, TargetError> {
+    Ok(open(&settings.target, &TargetOptions::default())?.capabilities().clone())
+}
+
 /// Runs all items; `each` is told of every outcome as it comes, in no fixed order.
 ///
 /// # Errors
 /// The target cannot run here, or not one worker could be started. Where there is no room for as many as were asked for there are fewer, and
 /// the capabilities' settings say so.
-pub fn run(items: &[Item], settings: &Settings, mut each: impl FnMut(&Done)) -> Result<(Capabilities, Vec<Done>), TargetError> {
-    let first = open(&settings.target, &TargetOptions::default())?;
-    let mut capabilities = first.capabilities().clone();
-    drop(first);
+pub fn run(
+    items: &[Item],
+    settings: &Settings,
+    capabilities: &mut Capabilities,
+    mut each: impl FnMut(&Done),
+) -> Result<Vec<Done>, TargetError> {
     let jobs = settings.jobs.unwrap_or(match capabilities.clock {
         Clock::Virtual => processors(),
         Clock::Real => WIDE,
@@ -106,7 +120,7 @@ pub fn run(items: &[Item], settings: &Settings, mut each: impl FnMut(&Done)) -> 
         return Err(TargetError::Harness(format!("{missing} vectors were not run: every worker has ended")));
     }
     done.sort_by_key(|d| d.item);
-    Ok((capabilities, done))
+    Ok(done)
 }
 
 /// How much is done side by side where nothing waits: the processors that there are.
@@ -201,7 +215,7 @@ fn patiently(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outco
 /// Runs one vector on an open target. A panic of the oracle or the session is a vector that was not performed.
 #[must_use]
 pub fn perform(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outcome {
-    let profile = session::profile_for(&settings.target);
+    let profile = settings.profile.clone().unwrap_or_else(|| profile_for(&target.capabilities().name));
     let mut options = Options::new(item.family, settings.seed, profile, target.capabilities().clock);
     options.timeout = settings.timeout;
     panics::catch(|| session::run_vector(target, &item.vector, &options))

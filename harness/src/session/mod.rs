@@ -13,7 +13,6 @@ mod drive;
 mod expect;
 mod inject;
 mod pattern;
-mod profile;
 mod view;
 
 use std::collections::HashMap;
@@ -31,7 +30,6 @@ use crate::target::{Target, TargetError};
 use drive::Session;
 
 pub use pattern::Pattern;
-pub use profile::profile_for;
 pub use view::{View, peer_isn};
 
 /// How to run steps.
