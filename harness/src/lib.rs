@@ -1,4 +1,6 @@
 //! Drives a stack under test.
+#[cfg(target_os = "linux")]
+pub mod adapter;
 pub mod cli;
 pub mod doctor;
 pub mod expectations;

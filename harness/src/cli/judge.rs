@@ -55,7 +55,7 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 10] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "serve", "help"];
+const COMMANDS: [&str; 11] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "serve", "target-check", "help"];
 
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {

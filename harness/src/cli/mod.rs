@@ -8,6 +8,7 @@ mod mutants;
 mod rules;
 mod serve;
 mod show;
+mod target_check;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -72,6 +73,14 @@ enum Command {
     Lint {
         /// Files, .pkt or .pkt.tmpl; the golden vectors without any.
         files: Vec<PathBuf>,
+    },
+    /// Examines an adapter of the target protocol, and says how to mend what is wrong with it.
+    TargetCheck {
+        /// The adapter: exec:COMMAND.
+        target: String,
+        /// Longest time for an answer, seconds.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        timeout: u64,
     },
     /// Speaks the target protocol for a target of this build: an adapter to compare one's own with.
     Serve {
@@ -225,6 +234,7 @@ pub fn main() -> ExitCode {
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
+        Some(Command::TargetCheck { target, timeout }) => target_check::target_check(target, Duration::from_secs(*timeout)),
         Some(Command::Serve { target }) => serve::serve(target),
         Some(Command::Lint { files }) => lint::lint(files),
         Some(Command::List(args)) => show::list(args),

@@ -259,6 +259,9 @@ pub struct Response {
     /// `listen`, `accept`, `connect`: the new socket's id, never given before since `reset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<u32>,
+    /// `accept`: the peer's address and port, where the stack tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<std::net::SocketAddr>,
     /// `send`: octets taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,

@@ -228,6 +228,7 @@ impl Stack {
             Call::Close { socket } => self.close(*socket),
             Call::Abort { socket } => self.abort(*socket),
             Call::Set { socket, option } => self.set(*socket, option.within_reach()),
+            Call::State { socket } if *socket as usize >= self.sockets.len() => CallResult::Error(CallError::Invalid),
             Call::State { socket } => CallResult::State(match self.status(*socket) {
                 State::Established if self.mutated(Fault::Departs, rules::STATUS) => State::SynReceived,
                 state => self.mutant.map_or(state, |m| m.spoil_status(state)),

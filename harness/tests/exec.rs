@@ -1,0 +1,223 @@
+//! Targets behind the protocol: as good as in process, and whatever an adapter does wrong is said and survived.
+#![cfg(target_os = "linux")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use tcp_harness::adapter::{Found, examine};
+use tcp_harness::protocol;
+use tcp_harness::run::{self, Done, Settings};
+use tcp_harness::select::{Filter, all};
+use tcp_harness::target::{Target, TargetError};
+use tcp_harness::targets::exec::Exec;
+use tcp_reference::api::{Call, CallResult, Family};
+
+const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn settings(target: &str) -> Settings {
+    Settings { target: target.to_owned(), jobs: None, seed: 0, timeout: PATIENCE, profile: None }
+}
+
+/// What came out, without what took how long.
+fn told(done: &[Done]) -> Vec<String> {
+    let one = |d: &Done| {
+        let findings: Vec<String> = d.outcome.findings.iter().map(|f| f.fingerprint()).collect();
+        format!("{} {} {findings:?} {:?}", d.item, d.outcome.class, d.outcome.trace.events)
+    };
+    done.iter().map(one).collect()
+}
+
+#[test]
+fn every_vector_gives_the_same_trace_as_in_process() {
+    let vectors = all().unwrap_or_else(|e| panic!("{e}"));
+    let items = Filter::default().items(&vectors);
+    for name in ["reference", "smoltcp"] {
+        let run = |target: &str| {
+            let settings = settings(target);
+            let mut capabilities = run::capabilities(&settings).unwrap_or_else(|e| panic!("{target}: {e:?}"));
+            run::run(&items, &settings, &mut capabilities, |_| ()).unwrap_or_else(|e| panic!("{target}: {e:?}"))
+        };
+        let (within, behind) = (told(&run(name)), told(&run(&format!("exec:{HARNESS} serve {name}"))));
+        for (a, b) in within.iter().zip(&behind) {
+            assert_eq!(a, b);
+        }
+        assert_eq!(within.len(), behind.len());
+    }
+}
+
+/// A shell script as an adapter; it has read hello and answered it.
+fn adapter(rest: &str) -> String {
+    let hello = r#"{"protocol":1,"name":"odd","version":"1","clock":"virtual","families":[4],"calls":["listen","recv"]}"#;
+    format!("exec:sh -c 'read -r line; echo '\\''{hello}'\\''; read -r line; echo \"{{}}\"; {rest}'")
+}
+
+fn open(command: &str, limit: Duration) -> Exec {
+    Exec::new(command.strip_prefix("exec:").unwrap_or(command), limit).unwrap_or_else(|e| panic!("{command}: {e:?}"))
+}
+
+const LISTEN: Call = Call::Listen { port: 80, family: Family::V4, backlog: 1 };
+
+#[test]
+fn an_adapter_that_dies_is_a_crash_with_its_last_words_and_is_started_again() {
+    let mut target = open(&adapter("read -r line; echo first line >&2; echo assertion failed: seq >&2; exit 3"), PATIENCE);
+    for _ in 0..2 {
+        let Err(TargetError::Crash(text)) = target.call(&LISTEN) else { panic!("it lives") };
+        for needed in ["exit status: 3", "first line\nassertion failed: seq", r#"asked: {"op":"listen","port":80"#] {
+            assert!(text.contains(needed), "{text}");
+        }
+        assert!(matches!(target.call(&LISTEN), Err(TargetError::Crash(_))), "dead until it is reset");
+        target.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    }
+}
+
+#[test]
+fn a_signal_is_named() {
+    let mut target = open(&adapter("read -r line; kill -SEGV $$"), PATIENCE);
+    let Err(TargetError::Crash(text)) = target.call(&LISTEN) else { panic!("it lives") };
+    assert!(text.contains("SIGSEGV"), "{text}");
+}
+
+#[test]
+fn an_adapter_that_does_not_answer_hangs_and_so_does_one_that_does_not_read() {
+    let mut target = open(&adapter("read -r line; echo stuck >&2; exec sleep 1000"), Duration::from_millis(300));
+    let Err(TargetError::Hang(text)) = target.call(&LISTEN) else { panic!("it answered") };
+    assert!(text.contains("no answer within 0.3 s") && text.contains("stuck"), "{text}");
+    target.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    // More than a pipe holds.
+    let Err(TargetError::Hang(_)) = target.deliver(&vec![vec![0; 60_000]; 4]) else { panic!("it answered") };
+}
+
+#[test]
+fn a_line_that_is_no_response_is_a_crash_and_says_why() {
+    for (line, why) in [
+        ("hello there", "expected value"),
+        ("{\"socket\":\"three\"}", "invalid type: string"),
+        ("{}", "it has no \"socket\""),
+        ("{\"error\":\"oops\"}", "say \"other: oops\""),
+        ("{\"packets\":[{\"us\":1,\"ip\":\"4\"}]}", "Odd number of digits"),
+    ] {
+        let mut target = open(&adapter(&format!("read -r line; echo '\\''{line}'\\''; read -r line")), PATIENCE);
+        let Err(TargetError::Crash(text)) = target.call(&LISTEN) else { panic!("{line} was taken") };
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn a_flood_is_one() {
+    let mut target = open(&adapter("while read -r line; do echo '\\''{\"flood\":true}'\\''; done"), PATIENCE);
+    assert!(matches!(target.deliver(&[]), Err(TargetError::Flood(_))));
+}
+
+#[test]
+fn what_the_stack_lacks_is_unsupported_and_not_even_asked() {
+    let mut target = open(&adapter("read -r line; exit 1"), PATIENCE);
+    let call = Call::Connect { port: 1, remote_port: 2, family: Family::V4 };
+    assert_eq!(target.call(&call).map(|r| r.value), Ok(CallResult::Unsupported));
+}
+
+#[test]
+fn a_command_that_is_none_is_said() {
+    for (command, why) in
+        [("/nowhere/adapter", "cannot be started"), ("sh -c 'exit 4'", "exit status: 4"), ("sh -c 'unclosed", "no command")]
+    {
+        match Exec::new(command, PATIENCE) {
+            Err(TargetError::Unavailable(text)) => assert!(text.contains(why), "{text}"),
+            Err(other) => panic!("{command}: {other:?}"),
+            Ok(_) => panic!("{command} was started"),
+        }
+    }
+}
+
+fn words(script: &str) -> Vec<String> {
+    ["sh", "-c", script].map(str::to_owned).to_vec()
+}
+
+/// Which checks of `target-check` find something wrong.
+fn wrong(script: &str) -> Vec<&'static str> {
+    let (_, checks) = examine(&words(script), Duration::from_secs(5));
+    checks.into_iter().filter(|c| matches!(c.found, Found::Wrong(_))).map(|c| c.what).collect()
+}
+
+#[test]
+fn the_check_of_adapters_finds_nothing_wrong_with_right_ones() {
+    for target in ["reference", "smoltcp"] {
+        let (identity, checks) = examine(&words(&format!("exec {HARNESS} serve {target}")), PATIENCE);
+        let bad: Vec<_> = checks.iter().filter(|c| c.found != Found::Right).collect();
+        assert!(bad.is_empty() && identity.is_some_and(|i| i.name == target), "{bad:?}");
+    }
+}
+
+/// Each check fails for the fault that it is there to find: the responses of a right adapter, or the requests to it, bent by a script.
+#[test]
+fn the_check_of_adapters_finds_planted_faults() {
+    let serve = format!("{HARNESS} serve reference");
+    let responses = |sed: &str| format!("{serve} | sed -uE '{sed}'");
+    let cases = [
+        ("exit 1".to_owned(), "it starts and answers hello"),
+        (responses(r#"s/"name":"reference"/"name":"My Stack"/"#), "hello says what the target is"),
+        (responses(r#"s/"unsupported":true//"#), "an operation that nobody knows is unsupported"),
+        (responses(r#"s/"error":"invalid"//"#), "a line that is no request is invalid"),
+        (
+            format!("while IFS= read -r l; do case $l in *colour*) echo nonsense;; *) printf \"%s\\n\" \"$l\";; esac; done | {serve}"),
+            "fields that nobody knows are ignored",
+        ),
+        (
+            format!(
+                "n=0; while IFS= read -r l; do case $l in *reset*) n=$((n+1)); [ $n -gt 1 ] && l=\"{{\\\"op\\\":\\\"deliver\\\",\\\"packets\\\":[]}}\";; esac; printf \"%s\\n\" \"$l\"; done | {serve}"
+            ),
+            "reset gives a fresh stack",
+        ),
+        (responses(r#"s/"LISTEN"/"OPEN"/"#), "a listener listens"),
+        (responses(r#"s/"error":"invalid"/"error":"closed"/"#), "a socket id that was never given is invalid"),
+        (
+            responses(r#"s/"packets":\[\{"us":[0-9]*,"ip":"45[0-9a-f]*"\}\],?//"#),
+            "a handshake over IPv4, and its answer in the same response",
+        ),
+        (
+            responses(r#"s/"packets":\[\{"us":[0-9]*,"ip":"6[0-9a-f]*"\}\],?//"#),
+            "a handshake over IPv6, and its answer in the same response",
+        ),
+        (responses(r#"s/"count":5/"count":4/"#), "octets go in and out as they are"),
+        (responses(r#"s/"data":"(..)/"data":"00/"#), "octets go in and out as they are"),
+        (responses(r#"s/"eof":true/"error":"would-block"/"#), "the end of the stream, and closing"),
+        (responses(r#"s/"error":"refused"/"error":"would-block"/"#), "what a connection ended by is the answer of every later call"),
+        (
+            format!(
+                "while IFS= read -r l; do case $l in *abort*) l=\"{{\\\"op\\\":\\\"deliver\\\",\\\"packets\\\":[]}}\";; esac; printf \"%s\\n\" \"$l\"; done | {serve}"
+            ),
+            "abort sends a reset, and close and abort can be called again",
+        ),
+        // What a SEND brings out comes with the next answer.
+        (
+            responses(
+                r#"/"count":3000/{h; s/"packets":\[[^]]*\],?//; b}; x; /packets/!{x; b}; s/.*("packets":\[[^]]*\]).*/\1/; G; s/\n\{/,/; s/^/{/; h; s/.*//; x"#,
+            ),
+            "nothing comes without input or time",
+        ),
+        (responses(r#"s/"next_timer_us":[0-9]+/"next_timer_us":3900000/"#), "the clock, and the next timer"),
+        (responses(r#"s/"us":[0-9]+/"us":77/"#), "the clock, and the next timer"),
+        (
+            format!(
+                "n=0; while IFS= read -r l; do case $l in *\\\"seed\\\":99*) n=$((n+1)); l=$(echo \"$l\" | sed s/99/$n/);; esac; printf \"%s\\n\" \"$l\"; done | {serve}"
+            ),
+            "the same seed and requests give the same octets",
+        ),
+        (format!("{serve}; exit 3"), "the end of its input ends it"),
+    ];
+    for (script, check) in cases {
+        let found = wrong(&script);
+        assert!(found.contains(&check), "{check} finds nothing in {script}: {found:?}");
+    }
+}
+
+#[test]
+fn the_schema_is_the_protocols_and_every_line_fits_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target-protocol.schema.json");
+    let text = format!("{:#}\n", protocol::schema());
+    if std::env::var_os("SCHEMA").is_some_and(|v| v == "write") {
+        std::fs::write(&path, &text).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, text, "run SCHEMA=write cargo test -p tcp-harness --test exec the_schema");
+}
