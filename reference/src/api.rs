@@ -147,6 +147,24 @@ pub enum Call {
     },
 }
 
+impl Call {
+    /// The socket that it is made on.
+    #[must_use]
+    pub fn socket(&self) -> Option<SocketId> {
+        match self {
+            Call::Listen { .. } | Call::Connect { .. } => None,
+            Call::Accept { socket }
+            | Call::Send { socket, .. }
+            | Call::Recv { socket, .. }
+            | Call::Shutdown { socket, .. }
+            | Call::Close { socket }
+            | Call::Abort { socket }
+            | Call::Set { socket, .. }
+            | Call::State { socket } => Some(*socket),
+        }
+    }
+}
+
 /// What a call returned.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CallResult {

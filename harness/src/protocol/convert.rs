@@ -106,7 +106,9 @@ pub(crate) fn result(call: &Call, response: &mut Response) -> Result<CallResult,
     let missing = |field: &str| format!("it has no {field:?} and no \"error\"");
     match call {
         Call::Listen { .. } | Call::Connect { .. } => response.socket.map(CallResult::Socket).ok_or_else(|| missing("socket")),
-        Call::Accept { .. } => response.socket.map(|socket| CallResult::Accepted { socket, peer: None }).ok_or_else(|| missing("socket")),
+        Call::Accept { .. } => {
+            response.socket.map(|socket| CallResult::Accepted { socket, peer: response.peer }).ok_or_else(|| missing("socket"))
+        }
         Call::Send { data, .. } => match response.count {
             Some(0) => Err("\"count\" is 0: none taken is {\"error\":\"would-block\"}".to_owned()),
             Some(n) if n as usize > data.len() => Err(format!("\"count\" is {n}, of {} octets", data.len())),
@@ -162,7 +164,8 @@ pub(crate) fn call(request: &Request) -> Option<Call> {
 pub(crate) fn response(result: CallResult) -> Response {
     let empty = Response::default();
     match result {
-        CallResult::Socket(socket) | CallResult::Accepted { socket, .. } => Response { socket: Some(socket), ..empty },
+        CallResult::Socket(socket) => Response { socket: Some(socket), ..empty },
+        CallResult::Accepted { socket, peer } => Response { socket: Some(socket), peer, ..empty },
         CallResult::Count(count) => Response { count: Some(count), ..empty },
         CallResult::Data(data) => Response { data: Some(Octets(data)), ..empty },
         CallResult::Eof => Response { eof: true, ..empty },

@@ -203,6 +203,9 @@ impl Stack {
 
     /// A user call with the two addresses that the host has in the call's family: local, remote.
     pub fn call(&mut self, call: &Call, addresses: impl Fn(Family) -> (std::net::IpAddr, std::net::IpAddr)) -> CallResult {
+        if call.socket().is_some_and(|socket| socket as usize >= self.sockets.len()) {
+            return CallResult::Error(CallError::Invalid);
+        }
         match call {
             Call::Listen { port, family, backlog } => self.listen(*port, *family, *backlog),
             Call::Connect { port, remote_port, family } => {
@@ -228,7 +231,6 @@ impl Stack {
             Call::Close { socket } => self.close(*socket),
             Call::Abort { socket } => self.abort(*socket),
             Call::Set { socket, option } => self.set(*socket, option.within_reach()),
-            Call::State { socket } if *socket as usize >= self.sockets.len() => CallResult::Error(CallError::Invalid),
             Call::State { socket } => CallResult::State(match self.status(*socket) {
                 State::Established if self.mutated(Fault::Departs, rules::STATUS) => State::SynReceived,
                 state => self.mutant.map_or(state, |m| m.spoil_status(state)),
