@@ -1,6 +1,7 @@
 //! What judging costs, as a ratio to a bare loop that gives the same stack the same packets and calls in the same run.
 //!
 //! - smoltcp: bare; with the trace written; with the trace judged; the whole session, which makes the packets too.
+//! - the target protocol: round trips in lockstep with a process that does nothing else, both on one processor.
 //! - the kernel: handshakes and teardowns, bare and in a session. Without a TUN device this part is skipped, and says so.
 
 use std::hint::black_box;
@@ -24,6 +25,8 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let mut lines = smoltcp(&mut criterion);
     lines.extend(kernel(&mut criterion));
+    #[cfg(target_os = "linux")]
+    lockstep(&mut criterion);
     criterion.final_summary();
     if std::env::args().any(|a| a == "--bench") {
         println!("\nratios to the bare loop, in pairs of runs side by side:");
@@ -98,6 +101,23 @@ fn kernel(criterion: &mut Criterion) -> Vec<Line> {
         told(NAME, "session", plain, other, u64::from(FLOWS), "connections", "aim: at least 0.5")
     };
     vec![Box::new(line)]
+}
+
+/// Round trips with an adapter in C that has nothing to do; aim: at least 40 000 in a second.
+#[cfg(target_os = "linux")]
+fn lockstep(criterion: &mut Criterion) {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/adapters/example/adapter.c");
+    let adapter = concat!(env!("CARGO_TARGET_TMPDIR"), "/bench-adapter");
+    let built = std::process::Command::new("cc").args(["-O2", "-o", adapter, source]).status();
+    if !built.is_ok_and(|s| s.success()) {
+        return eprintln!("\n*** SKIPPED: lockstep cannot be measured here: cc does not build {source}\n");
+    }
+    let mut target = open(&format!("exec:{adapter}")).unwrap_or_else(|e| panic!("{adapter}: {e:?}"));
+    target.reset(0).unwrap_or_else(|e| panic!("{e:?}"));
+    let mut group = criterion.benchmark_group("exec");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("round trip", |b| b.iter(|| target.deliver(&[]).map(|r| r.now)));
+    group.finish();
 }
 
 fn open(name: &str) -> Result<Box<dyn Target>, TargetError> {

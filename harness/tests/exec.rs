@@ -11,6 +11,7 @@ use tcp_harness::select::{Filter, all};
 use tcp_harness::target::{Target, TargetError};
 use tcp_harness::targets::exec::Exec;
 use tcp_reference::api::{Call, CallResult, Family};
+use tcp_reference::finding::Class;
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -220,4 +221,54 @@ fn the_schema_is_the_protocols_and_every_line_fits_it() {
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(written, text, "run SCHEMA=write cargo test -p tcp-harness --test exec the_schema");
+}
+
+/// The example adapters do what `TARGETS.md` says, and every line that goes either way fits the schema.
+#[test]
+fn the_examples_are_right_adapters() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("adapters/example");
+    let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example-adapter");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let built = std::process::Command::new(&compiler)
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-o"])
+        .args([&compiled, &folder.join("adapter.c")])
+        .status();
+    assert!(built.is_ok_and(|s| s.success()), "{compiler} does not build adapter.c");
+    let mut adapters = vec![(compiled.display().to_string(), "reset/closed-port-*", 10)];
+    if std::process::Command::new("python3").arg("--version").output().is_ok() {
+        adapters.push((format!("python3 {}", folder.join("adapter.py").display()), "handshake", 10));
+    } else {
+        eprintln!("!!! there is no python3: the example adapter in Python is not tested");
+    }
+    let schema = protocol::schema();
+    let fits = |kind: &str| {
+        let of = schema["$defs"][kind].clone();
+        jsonschema::validator_for(&of).unwrap_or_else(|e| panic!("{kind}: {e}"))
+    };
+    let (request, hello, response) = (fits("request"), fits("hello"), fits("response"));
+    let vectors = all().unwrap_or_else(|e| panic!("{e}"));
+    for (command, filter, least) in adapters {
+        let (_, checks) = examine(&shell_words::split(&command).unwrap_or_default(), PATIENCE);
+        assert!(checks.iter().all(|c| !matches!(c.found, Found::Wrong(_))), "{command}: {checks:?}");
+
+        // Through tee: what was asked and answered can be read afterwards.
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lines");
+        let [asked, answered] = ["asked", "answered"].map(|name| log.with_extension(name).display().to_string());
+        let listened = format!("exec:sh -c 'tee {asked} | {command} | tee {answered}'");
+        let items = Filter { words: vec![filter.to_owned()], family: Some(Family::V4), ..Filter::default() }.items(&vectors);
+        let settings = Settings { jobs: Some(1), ..settings(&listened) };
+        let mut capabilities = run::capabilities(&settings).unwrap_or_else(|e| panic!("{e:?}"));
+        let done = run::run(&items, &settings, &mut capabilities, |_| ()).unwrap_or_else(|e| panic!("{e:?}"));
+        let good = done.iter().filter(|d| matches!(d.outcome.class, Class::Conforms | Class::Variant)).count();
+        assert!(good >= least, "{command}: {good} of {}", done.len());
+        for (file, first, others) in [(asked, &request, &request), (answered, &hello, &response)] {
+            let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert!(text.lines().count() > 20, "{file}");
+            for (i, line) in text.lines().enumerate() {
+                let value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+                let schema = if i == 0 { first } else { others };
+                assert!(schema.is_valid(&value), "{line}: {:?}", schema.iter_errors(&value).map(|e| e.to_string()).collect::<Vec<_>>());
+            }
+        }
+    }
 }
