@@ -18,7 +18,7 @@ use crate::report::{json, words};
 use crate::run::{self, Stale, Summary, Verdict, weigh};
 use crate::select::{self, Filter, Item, families};
 use crate::target::{Capabilities, TargetError};
-use crate::targets::known;
+use crate::targets::names as names_of_targets;
 
 /// Runs the golden vectors that a filter takes.
 pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
@@ -136,7 +136,7 @@ pub(super) fn known_target(wanted: &str) -> Result<(), String> {
             Err(format!("harness: no mutant is called {name:?}{near}; `harness list --mutants` lists them\n"))
         };
     }
-    let names: Vec<&str> = known().iter().map(|t| t.name).collect();
+    let names: Vec<&str> = names_of_targets().collect();
     if names.contains(&wanted) || wanted.starts_with("exec:") {
         return Ok(());
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::target::{Clock, Target, TargetError};
 
 #[cfg(target_os = "linux")]
+pub mod adapters;
+#[cfg(target_os = "linux")]
 pub mod exec;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -64,6 +66,20 @@ pub fn known() -> &'static [TargetInfo] {
     KNOWN
 }
 
+/// The stacks in processes of their own whose adapters stand in `harness/adapters/`.
+#[must_use]
+pub fn adapted() -> &'static [TargetInfo] {
+    #[cfg(target_os = "linux")]
+    return adapters::ADAPTERS;
+    #[cfg(not(target_os = "linux"))]
+    &[]
+}
+
+/// The names that [`open`] knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    known().iter().chain(adapted()).map(|t| t.name)
+}
+
 /// Opens a target by name. It must be reset before its first use.
 ///
 /// # Errors
@@ -85,7 +101,11 @@ pub fn open(name: &str, options: &TargetOptions) -> Result<Box<dyn Target>, Targ
         #[cfg(target_os = "linux")]
         linux::NAME => Ok(Box::new(linux::LinuxKernel::new()?)),
         _ => {
-            let names: Vec<&str> = known().iter().map(|t| t.name).collect();
+            #[cfg(target_os = "linux")]
+            if let Some(opened) = adapters::open(name, options.watchdog.unwrap_or(exec::LIMIT)) {
+                return Ok(Box::new(opened?));
+            }
+            let names: Vec<&str> = names().collect();
             Err(TargetError::Harness(format!("no target is called {name:?}; there are {}", names.join(", "))))
         }
     }

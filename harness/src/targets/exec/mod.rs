@@ -43,6 +43,14 @@ impl Exec {
     /// [`TargetError::Unavailable`] where it cannot be started or does not speak the protocol.
     pub fn new(command: &str, limit: Duration) -> Result<Exec, TargetError> {
         let words = shell_words::split(command).map_err(|error| TargetError::Unavailable(format!("{command:?} is no command: {error}")))?;
+        Exec::of(words, limit)
+    }
+
+    /// The same for a command in words.
+    ///
+    /// # Errors
+    /// As [`Exec::new`].
+    pub fn of(words: Vec<String>, limit: Duration) -> Result<Exec, TargetError> {
         let (child, identity) = introduced(&words, limit)?;
         let mut exec = Exec {
             capabilities: Capabilities {
