@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod finding;
 pub mod icmp;
 pub mod judged;
+pub mod lenience;
 pub mod linter;
 pub mod oracle;
 pub mod profile;

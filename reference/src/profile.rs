@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::lenience::Lenience;
 use crate::tcb::LEAST_MSS;
 
 /// One second in [`Micros`].
@@ -63,6 +64,8 @@ pub struct Profile {
     pub least_mss: u16,
     /// A permission that is not granted: so tests show that it is needed ([`rules::PERMISSIONS`](crate::rules::PERMISSIONS)).
     pub denied: Option<RuleId>,
+    /// A permission that no RFC gives and that is granted all the same: so tests show that it would hide faults.
+    pub granted: Option<Lenience>,
     /// Each value that is not the default, with its reason; reports print it.
     pub reasons: Vec<String>,
 }
@@ -93,6 +96,7 @@ impl Default for Profile {
             overrun: 0,
             least_mss: LEAST_MSS,
             denied: None,
+            granted: None,
             reasons: Vec::new(),
         }
     }
@@ -104,12 +108,19 @@ impl Profile {
         self.denied != Some(permission)
     }
 
+    /// Whether this is allowed although no RFC does.
+    pub(crate) fn lets(&self, lenience: Lenience) -> bool {
+        self.granted == Some(lenience)
+    }
+
     /// Whether TIME-WAIT can have ended after `elapsed`, for certain or at all. A fifth of the stated time is allowed for either way.
     #[must_use]
     pub fn time_wait_after(&self, elapsed_least: Micros, elapsed_most: Micros) -> TimeWait {
         let early = self.time_wait.start() - self.time_wait.start() / 10;
         let late = self.time_wait.end() + self.time_wait.end() / 10 + SECOND;
-        if elapsed_most < early {
+        if self.lets(Lenience::TimeWaitOfAnyLength) {
+            TimeWait::Either
+        } else if elapsed_most < early {
             TimeWait::Lasts
         } else if elapsed_least > late {
             TimeWait::Over

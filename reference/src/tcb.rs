@@ -5,7 +5,7 @@ use crate::seq::Seq;
 use crate::state::State;
 
 /// A connection in any state; what a state does not have does not stand in its variant.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Conn {
     /// No TCB of its own: CLOSED, or LISTEN where a listener serves the port.
     Absent,
@@ -51,7 +51,7 @@ impl Conn {
 }
 
 /// SYN-SENT: only its own side is known.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SynSent {
     /// ISS.
     pub iss: Seq,
@@ -73,7 +73,7 @@ pub enum OpenedBy {
 }
 
 /// The variables of SYN-RECEIVED and the synchronized states.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Tcb {
     /// The state; SYN-RECEIVED or a synchronized one.
     pub state: State,

@@ -13,7 +13,7 @@ use crate::tcb::{Conn, Tcb};
 
 /// What the peer's timestamps say of a connection that uses them: TS.Recent (RFC 7323 section 4.3), within bounds where the texts leave open
 /// whether a segment changed it, and the highest TSval of any segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TimestampsSeen {
     /// TS.Recent at least.
     pub recent: u32,

@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue, Way};
 use crate::profile::{Profile, TimeWait};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, ResetForm, Signal, TimeWaitTimer, arrive};
@@ -65,11 +66,22 @@ impl Hypothesis {
             arrive(&Conn::Absent, segment, &Env { listening: false, ..self.env(at) }, &mut outcomes);
             out.extend(outcomes.into_iter().map(|o| self.clone().follow(o, segment, at)));
         }
+        self.takes_lightly(at, out);
         self.each_age(at, |h| {
             let mut outcomes = Vec::with_capacity(4);
             arrive(&h.conn, segment, &h.env(at), &mut outcomes);
             out.extend(outcomes.into_iter().map(|o| h.clone().follow(o, segment, at)));
         });
+    }
+
+    /// What an oracle would follow that lets a stack ignore segments, or end connections for them.
+    fn takes_lightly(&self, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        if at.profile.lets(Lenience::SegmentsIgnored) {
+            out.push(self.clone());
+        }
+        if at.profile.lets(Lenience::SegmentsEndConnections) && self.conn != Conn::Absent {
+            out.push(self.clone().gone(Ended::By(Signal::Reset)));
+        }
     }
 
     /// This explanation as old as it can be: TIME-WAIT may have ended in the meantime, and a stack may have given up.
@@ -273,7 +285,10 @@ impl Hypothesis {
     /// What an arrival makes owed or permitted.
     fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, at: &At<'_>) {
         let due = |level, within, rule| Due { rule, level, cause: at.event, deadline: at.now + within, optional: false, at_once: false };
-        let reply = |level| Due { at_once: true, ..due(level, at.profile.reply, rule) };
+        let answer = at.profile.granted.map_or(answer, |lenience| lenience.answer(answer));
+        let endless = at.profile.lets(Lenience::RepliesWithoutBound);
+        let reply = |level| Due { at_once: !endless, ..due(level, if endless { ENDLESS } else { at.profile.reply }, rule) };
+        let ack_delay = if at.profile.lets(Lenience::AckDelayedWithoutBound) { ENDLESS } else { at.profile.ack_delay };
         // One ACK for each incoming segment (RFC 5681 section 4.2); that of text in order is owed, and no other one comes of it.
         let earns = matches!(answer, Answer::MayAck | Answer::Ack(Owed::AtOnce(_) | Owed::ShouldBeAtOnce(_)));
         if earns {
@@ -289,9 +304,9 @@ impl Hypothesis {
                     self.owe_ack(reply(level));
                 }
             }
-            Answer::Ack(Owed::Delayed) => self.owe_ack(due(Level::Must, at.profile.ack_delay, rule)),
+            Answer::Ack(Owed::Delayed) => self.owe_ack(due(Level::Must, ack_delay, rule)),
             Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon)) => {
-                self.owe_ack(due(Level::Must, at.profile.ack_delay, rule));
+                self.owe_ack(due(Level::Must, ack_delay, rule));
                 self.dues.ack_soon = self.dues.ack_soon.or(Some(due(Level::Should, at.profile.at_once, soon)));
             }
             Answer::Ack(Owed::ShouldBeAtOnce(soon)) => {
@@ -303,7 +318,7 @@ impl Hypothesis {
                 let may = Due { optional: true, ..due(Level::May, at.profile.reply, rule) };
                 self.dues.resets.push((ResetDue::answering(form, segment), may));
             }
-            Answer::SynAck => self.dues.syn = Some(reply(Level::Spec)),
+            Answer::SynAck => self.dues.syn = Some(Due { optional: at.profile.lets(Lenience::SilenceForSyn), ..reply(Level::Spec) }),
         }
         if self.clocks.full_unacked >= 2 && self.dues.ack_soon.is_none() && !segment.payload.is_empty() {
             self.dues.ack_soon = Some(due(Level::Should, at.profile.at_once, rules::EVERY_SECOND));
@@ -324,6 +339,9 @@ impl Hypothesis {
         self.owed_replies().filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause).copied()
     }
 }
+
+/// Longer than any run.
+const ENDLESS: Micros = 1 << 50;
 
 /// Whether an option has a length that its kind cannot have (RFC 9293 MUST-7).
 fn ill_formed_options(segment: &Segment) -> bool {

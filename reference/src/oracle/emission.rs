@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
 use crate::rules;
@@ -83,20 +84,24 @@ impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let licence = self.emit_unstamped(sent)?;
-        self.stamped(sent)?;
+        if !sent.profile.lets(Lenience::TimestampsUnchecked) {
+            self.stamped(sent)?;
+        }
         Ok(licence)
     }
 
     /// The same, whatever its timestamps are.
     pub(crate) fn emit_unstamped(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
-        self.flags_in_use(sent.segment)?;
+        self.flags_in_use(sent)?;
         self.emit_in_use(sent)
     }
 
     /// ECE and CWR only where ECN was set up (RFC 3168 section 6.1.1), URG as section 3.8.5 has it.
-    fn flags_in_use(&mut self, segment: &Segment) -> Result<(), Misfit> {
-        self.urgent_pointer(segment)?;
-        self.ecn_in_use(segment)
+    fn flags_in_use(&mut self, sent: &Sent<'_>) -> Result<(), Misfit> {
+        if !sent.profile.lets(Lenience::UrgentUnchecked) {
+            self.urgent_pointer(sent.segment)?;
+        }
+        if sent.profile.lets(Lenience::EcnUnchecked) { Ok(()) } else { self.ecn_in_use(sent.segment) }
     }
 
     fn emit_in_use(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
@@ -136,7 +141,8 @@ impl Hypothesis {
                 !seg.is_syn() && !seg.is_fin() && seg.seq.ge(low) && seg.seq.le(high) && true_ack
             }
         };
-        let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && matches(reset));
+        let any = sent.profile.lets(Lenience::ResetsOfAnyForm);
+        let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && (any || matches(reset)));
         if let Some(i) = owed(false).or_else(|| owed(true)) {
             let (reset, due) = self.dues.resets.remove(i);
             self.stamped_reset(reset, sent);
@@ -150,6 +156,9 @@ impl Hypothesis {
         if self.may_have_given_up(sent.at, sent.profile) && self.resets_what_it_gives_up(seg) {
             *self = self.clone().gone(Ended::TimedOut);
             return Ok(Licence { rule: rules::USER_TIMEOUT, demanded: false });
+        }
+        if sent.profile.lets(Lenience::ResetsUnasked) {
+            return Ok(Licence { rule: self.last.rule, demanded: false });
         }
         let near = self.dues.resets.iter().map(|(_, d)| *d).find(|d| !d.optional);
         if let Some(due) = near {
@@ -269,7 +278,7 @@ impl Hypothesis {
         if !seg.is_ack() {
             return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
-        if seg.ack != tcb.rcv_nxt {
+        if seg.ack != tcb.rcv_nxt && !(sent.profile.lets(Lenience::AckBehind) && seg.ack.lt(tcb.rcv_nxt)) {
             if self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(tcb.rcv_nxt)) {
                 // "If the TCP endpoint is processing a series of queued segments, it MUST process them all before sending any ACK segments."
                 let wrong = |rule| Misfit { level: Level::Must, ..Misfit::new(rule, "ack-number", GARBLED) };
@@ -286,8 +295,12 @@ impl Hypothesis {
         }
         self.first_window(sent)?;
         let licence = if seg.is_empty() { self.emit_bare_ack(sent)? } else { self.emit_text(sent)? };
-        self.window_worth_offering(seg)?;
-        self.reports_truly(sent)?;
+        if !sent.profile.lets(Lenience::SillyWindows) {
+            self.window_worth_offering(seg)?;
+        }
+        if !sent.profile.lets(Lenience::SackUnchecked) {
+            self.reports_truly(sent)?;
+        }
         self.advertise(sent);
         self.acknowledged();
         self.clocks.full_unacked = 0;
@@ -299,6 +312,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
         // A stack that goes back after a time-out, or whose peer shrank the window, may show a lower SND.NXT.
         let rewound = self.clocks.resend_below.is_some() || tcb.snd_right().lt(tcb.snd_nxt) || self.clocks.timeouts > 0;
+        let rewound = rewound || sent.profile.lets(Lenience::SeqBehind);
         let in_place = seg.seq == tcb.snd_nxt || (rewound && seg.seq.ge(tcb.snd_una) && seg.seq.le(tcb.snd_nxt));
         if !in_place {
             if let Some(licence) = self.probe(sent)? {
@@ -317,6 +331,9 @@ impl Hypothesis {
         }
         if self.credits > 0 && sent.from <= self.credits_until {
             self.credits -= 1;
+            return Ok(Licence { rule: self.last.rule, demanded: false });
+        }
+        if sent.profile.lets(Lenience::AcksWithoutLimit) {
             return Ok(Licence { rule: self.last.rule, demanded: false });
         }
         let edge = seg.ack + (u32::from(seg.window) << tcb.rcv_scale);
@@ -338,7 +355,8 @@ impl Hypothesis {
         let seg = sent.segment;
         let Some(tcb) = self.conn.tcb().cloned() else { return Err(self.nearest_to(seg)) };
         let close_rule = self.user.closed.unwrap_or(rules::close(tcb.state));
-        if tcb.state == State::SynReceived && !(tcb.closing && seg.is_fin()) {
+        let early = sent.profile.lets(Lenience::TextBeforeEstablished);
+        if tcb.state == State::SynReceived && !(tcb.closing && seg.is_fin()) && !early {
             return Err(Misfit::new(rules::SEND_EARLY, "before-established", BREAKS));
         }
         if tcb.snd_wnd == 0 && seg.payload.len() == 1 {
@@ -358,12 +376,14 @@ impl Hypothesis {
             return Ok(licence);
         }
         self.octets(sent)?;
-        if seg.is_fin() && (self.user.closed.is_none() || seg.text_end() != self.stream_end()) {
+        let unasked = self.user.closed.is_none() || seg.text_end() != self.stream_end();
+        if seg.is_fin() && unasked && !sent.profile.lets(Lenience::FinUnasked) {
             // One FIN was sent: another one is the fault of a later CLOSE, if there was one.
             let rule = if tcb.fin_sent.is_some() { rules::close(tcb.state) } else { close_rule };
             return Err(Misfit::new(rule, "fin", BREAKS));
         }
-        if seg.payload.len() > 1 && seg.payload.len() + seg.options_len() > usize::from(sent.most_text(&tcb)) {
+        let long = seg.payload.len() > 1 && seg.payload.len() + seg.options_len() > usize::from(sent.most_text(&tcb));
+        if long && !sent.profile.lets(Lenience::SegmentsBeyondMss) {
             let rule = if tcb.mss_stated { rules::MSS_OBEYED } else { rules::MSS_DEFAULT };
             return Err(Misfit { level: Level::Must, ..Misfit::new(rule, "length", BREAKS) });
         }
@@ -374,12 +394,15 @@ impl Hypothesis {
             return Err(Misfit::new(rules::RETRANSMISSION_TIMEOUT, "acknowledged-octets", BREAKS));
         }
         let new = seg.end().gt(tcb.snd_nxt);
-        if new && seg.text_end().gt(tcb.snd_right()) && !seg.payload.is_empty() {
+        let beyond = new && seg.text_end().gt(tcb.snd_right()) && !seg.payload.is_empty();
+        if beyond && !sent.profile.lets(Lenience::TextBeyondWindow) {
             let shrunk = seg.text_end().le(self.clocks.snd_right_max);
             let (rule, level) = if shrunk { (rules::WINDOW_SHRUNK, Level::Should) } else { (self.beyond_window(&tcb, seg), Level::Must) };
             return Err(Misfit { level, ..Misfit::new(rule, "beyond-window", BREAKS) });
         }
-        self.within_congestion_window(sent)?;
+        if !sent.profile.lets(Lenience::FlightUnbounded) {
+            self.within_congestion_window(sent)?;
+        }
         if seg.seq != tcb.snd_nxt {
             let licence = self.retransmission(sent)?;
             if new {
@@ -388,8 +411,12 @@ impl Hypothesis {
             return Ok(licence);
         }
         self.stops_at_field(sent)?;
-        self.segmented_well(sent)?;
-        self.pushes(seg)?;
+        if !sent.profile.lets(Lenience::ShortSegments) {
+            self.segmented_well(sent)?;
+        }
+        if !sent.profile.lets(Lenience::PushUnchecked) {
+            self.pushes(seg)?;
+        }
         self.reduction_told(sent)?;
         self.moved_on(sent);
         let rule = if seg.is_fin() { close_rule } else { rules::SEND };
@@ -404,6 +431,7 @@ impl Hypothesis {
         let range = usize::try_from(offset).ok().map(|from| from..from + seg.payload.len());
         let written = &sent.written[..(self.user.written as usize).min(sent.written.len())];
         match range.and_then(|r| written.get(r)) {
+            _ if sent.profile.lets(Lenience::SentOctetsUnchecked) => Ok(()),
             Some(octets) if octets == seg.payload => Ok(()),
             _ if seg.payload.is_empty() => Ok(()),
             _ => Err(Misfit::new(rules::SEND, "octets", BREAKS)),
@@ -456,7 +484,7 @@ impl Hypothesis {
         let read_to = tcb.irs + 1 + self.user.read;
         self.clocks.capacity = self.clocks.capacity.max((right + granule).since(read_to).min(1 << 30));
         tcb.rcv_room = tcb.rcv_right.max(read_to + self.clocks.capacity);
-        if shrunk {
+        if shrunk && !sent.profile.lets(Lenience::WindowShrinks) {
             self.depart(rules::RIGHT_EDGE_LEFT, sent.event);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::hypothesis::{Blame, Ended, Hypothesis};
 use crate::profile::Profile;
 use crate::rules;
@@ -16,7 +17,8 @@ impl Hypothesis {
         let since = self.clocks.unanswered_since;
         let tried = self.clocks.timeouts.max(self.clocks.backoff) >= LEAST_TIMEOUTS;
         let by_retransmission = self.outstanding() && (tried || self.user.timeout.is_some()) && now >= since + patience - patience / 10;
-        by_retransmission || self.keepalives_may_have_ended_it()
+        let lenient = profile.lets(Lenience::GivesUpAtAnyTime) && self.outstanding();
+        by_retransmission || self.keepalives_may_have_ended_it() || lenient
     }
 
     /// The connection as it is where the stack gave it up too early, after retransmitting in vain.

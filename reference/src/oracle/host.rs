@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{Call, CallError, CallResult, Family, Micros, SetOption, SocketId};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
+use crate::lenience::Lenience;
 use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
@@ -226,6 +227,9 @@ impl Oracle {
             sack_offered: self.connections.get(&tuple).is_some_and(|c| c.sack_offered),
         };
         for (rule, kind, allowed) in breaches(segment, &by) {
+            if self.profile.lets(Lenience::OptionsUnchecked) {
+                break;
+            }
             self.find(rule, kind, tuple, index, trace, allowed);
         }
         if tuple.is_not_unicast()
@@ -243,7 +247,8 @@ impl Oracle {
             // MAY-2 sets the number where a SYN reopens TIME-WAIT.
             let reopened = self.connections.get(&tuple).is_some_and(|c| c.hypotheses.iter().any(|h| h.user.least_iss.is_some()));
             let event = &trace.events[index];
-            if let Some((rule, kind)) = self.isns.take(tuple, segment.seq, (event.from, event.at), reopened) {
+            let broken = self.isns.take(tuple, segment.seq, (event.from, event.at), reopened);
+            if let Some((rule, kind)) = broken.filter(|_| !self.profile.lets(Lenience::IsnUnchecked)) {
                 self.find(rule, kind, tuple, index, trace, "a number from a clock and a secret function of the connection's ends");
             }
         }
@@ -258,7 +263,9 @@ impl Oracle {
         let same = |t: &Tuple| t.remote == tuple.remote && t.local.port() == tuple.local.port();
         let alive = |c: &&Connection| same(&c.tuple) && c.unjudged.is_none() && c.hypotheses.iter().all(|h| h.conn != Conn::Absent);
         let Some(meant) = self.connections.values().find(alive).map(|c| c.tuple) else { return tuple };
-        self.find(rules::SAME_SOURCE, "source-address", meant, index, trace, "the local address of the connection's first segment");
+        if !self.profile.lets(Lenience::AnySource) {
+            self.find(rules::SAME_SOURCE, "source-address", meant, index, trace, "the local address of the connection's first segment");
+        }
         meant
     }
 
@@ -358,7 +365,7 @@ impl Oracle {
             }
             Some(Socket::Unknown) | None => return,
         };
-        if taken > 0 {
+        if taken > 0 && !self.profile.lets(Lenience::SendUnchecked) {
             let state = tuple.and_then(|t| self.states(&t).first().copied()).unwrap_or(State::Listen);
             self.findings.push(Finding { state, tuple, ..observed(rule, "send", index, trace, allowed) });
         }

@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::arrival::Port;
 use crate::oracle::congestion::Flight;
 use crate::oracle::ecn::Ecn;
@@ -389,12 +390,13 @@ impl Hypothesis {
             return Some(due(rules::NAGLE_OFF, Level::Must, owed));
         }
         if self.outstanding() && self.dues.syn.is_none() {
+            let unheeded = profile.lets(Lenience::NeverResends);
             let (rule, level) = match self.conn.tcb() {
                 Some(t) if t.snd_wnd == 0 && t.snd_una != t.iss => (rules::PROBE_SHRUNK, Level::Must),
                 Some(t) if t.snd_una != t.iss && t.snd_right().lt(t.snd_nxt) => (rules::RESENT_WITHIN_SHRUNK, Level::Should),
                 _ => (rules::RETRANSMISSION_TIMEOUT, Level::Spec),
             };
-            return Some(due(rule, level, self.clocks.rto_since + self.rto_upper(profile)));
+            return (!unheeded).then(|| due(rule, level, self.clocks.rto_since + self.rto_upper(profile)));
         }
         let tcb = self.conn.tcb()?;
         if matches!(tcb.state, State::SynReceived | State::TimeWait) || self.iss_unseen {
@@ -402,6 +404,9 @@ impl Hypothesis {
         }
         let queued = self.stream_end().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
         if queued > 0 && tcb.fin_sent.is_none() {
+            if profile.lets(Lenience::TextNeverSent) || tcb.snd_wnd == 0 && profile.lets(Lenience::NeverProbes) {
+                return None;
+            }
             if tcb.snd_wnd == 0 {
                 return Some(due(rules::PROBE, Level::Must, self.clocks.progress_since + self.rto_upper(profile)));
             }
@@ -415,7 +420,7 @@ impl Hypothesis {
             let overdue = self.clocks.progress_since + self.rto_upper(profile);
             return (tcb.snd_una == tcb.snd_nxt).then(|| due(rules::NOT_HELD, Level::Must, overdue));
         }
-        if let Some(rule) = self.user.closed.filter(|_| tcb.fin_sent.is_none() && queued == 0) {
+        if let Some(rule) = self.user.closed.filter(|_| tcb.fin_sent.is_none() && queued == 0 && !profile.lets(Lenience::FinNeverSent)) {
             return Some(due(rule, Level::Spec, self.clocks.progress_since + SECOND));
         }
         self.keepalive_owed().map(|deadline| due(rules::KEEPALIVE_INTERVAL, Level::Must, deadline))

@@ -2,9 +2,11 @@
 
 use crate::catalogue::{Level, RuleId};
 use crate::icmp::{Icmp, IcmpError, Severity};
+use crate::lenience::Lenience;
 use crate::oracle::arrival::At;
 use crate::oracle::hypothesis::{Blame, Ended, Hypothesis, Last};
 use crate::relation::Signal;
+use crate::rules;
 use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::Conn;
@@ -34,7 +36,7 @@ impl Hypothesis {
         if matches!(icmp.error, IcmpError::NetUnreachable | IcmpError::HostUnreachable) {
             ignoring.backoff_may_be_reverted(at);
         }
-        if may_end {
+        if may_end || at.profile.lets(Lenience::IcmpEndsConnections) {
             out.push(self.ended_by_icmp(rule, at));
         } else if broken {
             out.push(self.wrongly_ended(rule, at));
@@ -45,7 +47,10 @@ impl Hypothesis {
     /// Something happened that must not disturb this connection: an ICMP error quotes a segment of another one, or of none (MUST-54); a user
     /// listens on the port (MUST-41).
     pub(crate) fn undisturbed(&self, rule: RuleId, at: &At<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
-        if broken && self.conn != Conn::Absent {
+        let listen = at.profile.lets(Lenience::ListenEndsConnections) && rule == rules::LISTEN_DISTURBS;
+        if listen || at.profile.lets(Lenience::IcmpEndsConnections) && rule == rules::ICMP_OWN_CONNECTION {
+            out.push(self.ended_by_icmp(rule, at));
+        } else if broken && self.conn != Conn::Absent {
             out.push(self.wrongly_ended(rule, at));
         }
         out.push(self.clone());

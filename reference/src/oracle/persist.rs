@@ -3,6 +3,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::Level;
+use crate::lenience::Lenience;
 use crate::oracle::emission::{BREAKS, CLOCK, Licence, Misfit, Sent};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::profile::SECOND;
@@ -63,6 +64,9 @@ impl Hypothesis {
     /// connection within an interval" (MUST-26).
     fn keepalive(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let misfit = |rule, kind| Err(Misfit { level: Level::Must, ..Misfit::new(rule, kind, BREAKS) });
+        if sent.profile.lets(Lenience::KeepAlivesAtAnyTime) {
+            return Ok(Licence { rule: rules::KEEPALIVE_OFF, demanded: false });
+        }
         let Some(interval) = self.user.keepalive else {
             return misfit(if self.user.kept_alive { rules::KEEPALIVE_SWITCH } else { rules::KEEPALIVE_OFF }, "keep-alive");
         };

@@ -3,6 +3,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::emission::{BREAKS, CLOCK, Licence, Misfit, Sent};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::profile::SECOND;
@@ -26,6 +27,10 @@ impl Hypothesis {
         let (nxt, una) = (tcb.snd_nxt, tcb.snd_una);
         if seg.seq.le(tcb.snd_una) {
             self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
+        }
+        if sent.profile.lets(Lenience::ResendsAtAnyTime) {
+            self.resent_head(sent);
+            return Ok(Licence { rule: rules::RETRANSMISSION_TIMEOUT, demanded: false });
         }
         self.skips_sacked(sent);
         self.resent_without_cwr(sent);

@@ -1,6 +1,7 @@
 //! Window scaling: the option where it was asked for and nowhere else, and how it turns fields into windows (RFC 7323 section 2).
 
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::emission::{BREAKS, Misfit, Sent};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::rules;
@@ -54,6 +55,9 @@ impl Hypothesis {
         let wrong = |rule| Err(Misfit { level: Level::Must, ..Misfit::new(rule, "window-scale", BREAKS) });
         self.user.scaling.own = own;
         self.user.scaling.syn_window = Some(sent.segment.window);
+        if sent.profile.lets(Lenience::ScaleUnchecked) {
+            return Ok(());
+        }
         if own.is_some_and(|shift| shift > 14) {
             return wrong(rules::SCALE_AT_MOST_14);
         }

@@ -2,6 +2,7 @@
 
 use crate::api::{CallError, CallResult, Micros};
 use crate::catalogue::{Level, RuleId};
+use crate::lenience::Lenience;
 use crate::oracle::arrival::At;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last, ResetDue, Way};
 use crate::relation::{PERMITTED, ResetForm, Signal};
@@ -18,7 +19,7 @@ impl Hypothesis {
         *self = Hypothesis { habits, ways, ..Hypothesis::new() };
         self.user.stream = stream;
         self.note(rules::OPEN_ACTIVE, at);
-        self.dues.syn = Some(self.due(rules::OPEN_ACTIVE, at));
+        self.dues.syn = Some(Due { optional: at.profile.lets(Lenience::SilenceForSyn), ..self.due(rules::OPEN_ACTIVE, at) });
         self.iss_unseen = true;
     }
 

@@ -32,10 +32,10 @@ pub struct Endpoint {
     /// In-order octets that the user has not read.
     pub(crate) readable: Vec<u8>,
     /// Octets that arrived out of order, by their distance from IRS.
-    ahead: BTreeMap<u32, Vec<u8>>,
+    pub(super) ahead: BTreeMap<u32, Vec<u8>>,
     pub(crate) closing: bool,
     pub(crate) orphan: bool,
-    ended: Option<CallError>,
+    pub(super) ended: Option<CallError>,
     pub(crate) timers: Timers,
     pub(crate) nodelay: bool,
     /// The number of the octet behind the urgent text.

@@ -3,6 +3,7 @@
 //! It is a target like any other, the peer in tests, and with a [`Mutant`] a stack that breaks one rule on purpose. Time and ISNs are
 //! arguments.
 
+mod behaviour;
 mod endpoint;
 mod held_out;
 mod icmp;
@@ -142,6 +143,7 @@ impl Stack {
         let stray = endpoint.conn == Conn::Absent && segment.is_ack() && !segment.is_rst();
         let retired = endpoint.arrive(segment, listening, iss, self.now, &policy, self.mutant);
         if let Some(old) = retired {
+            self.opened += 1;
             self.retire(&tuple, old);
         }
         if endpoint.conn != Conn::Absent && endpoint.socket.is_none() && endpoint.listener.is_none() {
@@ -271,6 +273,7 @@ impl Stack {
         self.sockets.push(Socket::Connection { tuple, gone: None });
         let socket = self.last_socket();
         let iss = self.isn(&tuple);
+        self.opened += 1;
         let mut endpoint = Endpoint::new(tuple);
         endpoint.socket = Some(socket);
         endpoint.open(iss, self.now, &self.policy, self.mutant);
@@ -429,11 +432,12 @@ impl Stack {
     }
 
     /// An ISN from the seed, the connection and the 4 µs clock (RFC 9293 section 3.4.1).
-    fn isn(&mut self, tuple: &Tuple) -> Seq {
-        self.opened += 1;
+    fn isn(&self, tuple: &Tuple) -> Seq {
+        // A connection that begins is the next one.
+        let count = self.opened + 1;
         let mut hash = self.seed ^ 0x9e37_79b9_7f4a_7c15;
         if self.mutated(Fault::Departs, rules::ISN_CLOCK) {
-            hash ^= u64::from(self.opened).wrapping_mul(0x2545_f491_4f6c_dd1d);
+            hash ^= u64::from(count).wrapping_mul(0x2545_f491_4f6c_dd1d);
         }
         let tuple = if self.mutated(Fault::Departs, rules::ISN_PREDICTABLE) { &SAME } else { tuple };
         let ports = u64::from(tuple.local.port()) << 16 | u64::from(tuple.remote.port());
@@ -441,9 +445,13 @@ impl Stack {
             hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
             hash ^= hash >> 32;
         }
-        let clock = if self.mutated(Fault::IsnClockStands, rules::ISN_CLOCK) { 0 } else { self.now / 4 };
+        let clock = match self.policy.isn_clock {
+            true if self.mutated(Fault::IsnClockStands, rules::ISN_CLOCK) => 0,
+            true => self.now / 4,
+            false => u64::from(count) << 20,
+        };
         #[expect(clippy::cast_possible_truncation, reason = "an ISN is 32 bits of both")]
-        Seq((hash as u32).wrapping_add(clock as u32).wrapping_add(self.opened))
+        Seq((hash as u32).wrapping_add(clock as u32).wrapping_add(count))
     }
 }
 

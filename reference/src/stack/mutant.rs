@@ -249,6 +249,8 @@ pub enum Fault {
     KeepAliveInFlight,
     /// The clock of the ISNs stands still.
     IsnClockStands,
+    /// Text leaves in SYN-RECEIVED.
+    SendsEarly,
     /// The urgent pointer counts from SND.UNA.
     UrgentFromUna,
 }

@@ -315,6 +315,7 @@ mutants! {
     "send-to-listener-succeeds": Fault::Succeeds, at [rules::SEND_LISTEN], breaks [rules::SEND_LISTEN];
     "send-after-end-succeeds": Fault::Succeeds, at [rules::SEND_CLOSED], breaks [rules::SEND_CLOSED];
     "send-after-close-succeeds": Fault::Succeeds, at [rules::SEND_CLOSING], breaks [rules::SEND_CLOSING];
+    "early-text-sent-in-syn-received": Fault::SendsEarly, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
     "early-text-lost": Fault::StaysPut, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
     "receive-before-handshake-ends": Fault::ResetIsEof, at [rules::RECEIVE_EARLY], breaks [rules::RECEIVE_EARLY];
     "receive-behind-fin-waits": Fault::Departs, at [rules::RECEIVE_LATE], breaks [rules::RECEIVE_LATE];

@@ -179,7 +179,8 @@ impl Endpoint {
     /// Sends what the windows allow, then the FIN.
     pub(crate) fn output(&mut self, now: Micros, policy: &Policy) {
         let Conn::Open(t) = &self.conn else { return };
-        if matches!(t.state, State::SynReceived | State::TimeWait) {
+        let early = t.state == State::SynReceived && self.mutated(Fault::SendsEarly, rules::SEND_EARLY);
+        if matches!(t.state, State::SynReceived | State::TimeWait) && !early {
             // CLOSE in SYN-RECEIVED waits for ESTABLISHED.
             return;
         }

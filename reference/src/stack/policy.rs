@@ -47,6 +47,9 @@ pub struct Policy {
     pub restarts_time_wait: bool,
     /// The shortest time-out that its profile declares; what it does is 1 s.
     pub declared_rto_min: Micros,
+    /// ISNs follow the clock (RFC 9293 MUST-8). A model whose times are relative switches it off: then each connection's is so far beyond that of
+    /// the one before, whenever it begins.
+    pub isn_clock: bool,
     /// Where several permitted outcomes remain, the one at this place is taken, counted round.
     pub variant: usize,
 }
@@ -74,6 +77,7 @@ impl Default for Policy {
             lingers_after_reset: false,
             restarts_time_wait: true,
             declared_rto_min: SECOND,
+            isn_clock: true,
             variant: 0,
         }
     }

@@ -8,7 +8,7 @@ use crate::stack::mutant::Fault;
 use crate::tcb::{Conn, Tcb};
 
 /// What a receiver remembers for its reports.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Hash, Debug, Default)]
 pub(crate) struct Reports {
     /// Both ends have offered SACK.
     pub(crate) on: bool,

@@ -13,7 +13,7 @@ use crate::stack::mutant::Fault;
 use crate::tcb::Conn;
 
 /// What a connection remembers of timestamps besides TS.Recent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Hash, Debug, Default)]
 pub(crate) struct Stamps {
     /// The newest TSval that was sent.
     pub(crate) sent: Option<u32>,
