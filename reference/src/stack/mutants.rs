@@ -291,9 +291,9 @@ mutants! {
     // Timers of the sender.
     "first-round-trip-without-variance": Fault::Departs, at [rules::RTO_FIRST_SAMPLE], breaks [rules::RTO_FIRST_SAMPLE];
     "no-three-seconds-after-lost-syn": Fault::Departs, at [rules::RTO_AFTER_LOST_SYN], breaks [rules::RTO_AFTER_LOST_SYN];
-    "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN];
+    "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN, rules::RTO_AFTER_LOST_SYN];
     "timer-not-restarted": Fault::Departs, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS];
-    "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST];
+    "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST, rules::FAST_RETRANSMIT];
     "syn-repeated-too-soon": Fault::RtoTenths(7), at [] in State::SynSent, with Policy::with_short_timeouts, breaks [rules::RTO_INITIAL];
     "user-timeout-ignored": Fault::StaysPut, at [rules::USER_TIMEOUT], breaks [rules::USER_TIMEOUT];
     "syn-given-up-early": Fault::GivesUpAtOnce, at [rules::SYN_R2], breaks [rules::SYN_R2];
