@@ -48,6 +48,7 @@ impl Session<'_> {
                 }
                 Found::Nothing if self.now >= until => {
                     let event = self.trace.events.len().saturating_sub(1);
+                    self.hear_the_oracle(until)?;
                     let wanted = wanted(spec, &self.flows[flow].view);
                     let allowed = format!("{wanted}, by {:.3} s", seconds(until));
                     self.fail(event, Some(self.last_stimulus), "expectation", "nothing was sent".to_owned(), allowed);
@@ -55,6 +56,19 @@ impl Session<'_> {
                 }
                 Found::Nothing => self.advance_towards(until)?,
             }
+        }
+    }
+
+    /// Nothing came by `until`. Where the oracle has something owed a little later, it says better than the assertion what is missing.
+    fn hear_the_oracle(&mut self, until: Micros) -> Result<(), Stop> {
+        match self.oracle.next_deadline() {
+            Some(owed) if owed >= self.now && owed < until + SOON => {
+                while self.now <= owed && self.oracle.next_deadline() == Some(owed) {
+                    self.advance_towards(owed + 1)?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -135,6 +149,8 @@ fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
 }
 
+/// How long the oracle's deadline may lie behind that of an assertion, so that it is waited for.
+const SOON: Micros = 1_500_000;
 /// How long a `>` line without an end waits behind its time.
 const PATIENCE: Micros = 500_000;
 /// How much earlier than its time a segment may come at most.

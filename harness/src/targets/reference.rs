@@ -4,12 +4,13 @@
 
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::segment::Tuple;
-use tcp_reference::stack::{Mutant, Policy, Stack};
+use tcp_reference::stack::{Fault, Mutant, Policy, Stack};
 use tcp_reference::trace::WireDefect;
+use tcp_vectors::model::Oddity;
 
 use crate::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
 use crate::targets::{FLOOD, LOCAL, MTU, REMOTE};
-use crate::wire::{self, Read};
+use crate::wire::{self, Read, Skipped};
 
 /// The target's name.
 pub const NAME: &str = "reference";
@@ -57,6 +58,10 @@ impl Reference {
         Err(TargetError::Harness(format!("no mutant is called {name:?}; {hint}")))
     }
 
+    fn fault(&self) -> Option<Fault> {
+        self.mutant.map(|m| m.fault)
+    }
+
     fn reply<T>(&mut self, value: T) -> Result<Reply<T>, TargetError> {
         let departures = self.stack.departures();
         if departures.len() > FLOOD {
@@ -64,12 +69,28 @@ impl Reference {
         }
         let mut packets = Vec::with_capacity(departures.len());
         for d in departures {
-            let ip = wire::build(d.tuple.local, d.tuple.remote, &d.segment).map_err(|e| TargetError::Harness(e.to_string()))?;
+            let (from, to) = (d.tuple.local, d.tuple.remote);
+            let built = match self.fault() {
+                Some(Fault::BadChecksum) => wire::build_odd(from, to, &d.segment, Oddity::BadChecksum),
+                Some(Fault::ReservedBits) => wire::build_odd(from, to, &d.segment, Oddity::Reserved(1)),
+                _ => wire::build(from, to, &d.segment),
+            };
+            let ip = built.map_err(|e| TargetError::Harness(e.to_string()))?;
             packets.push(Packet { from: d.at, at: d.at, ip });
         }
         let next_timer = self.stack.next_timer().map_or(NextTimer::Never, NextTimer::At);
         Ok(Reply { value, packets, now: self.stack.now(), next_timer })
     }
+}
+
+/// A segment whose data offset makes no sense, read as if it had no options.
+fn without_options(datagram: &[u8]) -> Result<Read, Skipped> {
+    let mut repaired = datagram.to_vec();
+    let tcp = if datagram.first().is_some_and(|o| o >> 4 == 4) { 20 } else { 40 };
+    if let Some(octet) = repaired.get_mut(tcp + 12) {
+        *octet = 5 << 4 | (*octet & 0x0f);
+    }
+    wire::read(&repaired)
 }
 
 impl Target for Reference {
@@ -92,8 +113,18 @@ impl Target for Reference {
 
     fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
         for datagram in datagrams {
-            match wire::read(datagram) {
-                Ok(Read::Tcp(tcp)) if !tcp.defects.contains(&WireDefect::BadChecksum) => {
+            let read = match wire::read(datagram) {
+                Err(Skipped::DataOffset) if self.fault() == Some(Fault::TakesBadOffset) => without_options(datagram),
+                read => read,
+            };
+            // The repaired offset does not match the checksum any more.
+            let unchecked = match self.fault() {
+                Some(Fault::TakesBadChecksum) => true,
+                Some(Fault::TakesBadOffset) => wire::read(datagram).is_err(),
+                _ => false,
+            };
+            match read {
+                Ok(Read::Tcp(tcp)) if unchecked || !tcp.defects.contains(&WireDefect::BadChecksum) => {
                     self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
                 }
                 Ok(Read::Icmp(icmp)) => {

@@ -465,7 +465,14 @@ impl Connection {
     ) -> Option<Hypothesis> {
         let mut h = h.clone();
         h.acknowledges_late(now);
-        let Some(due) = h.overdue(now, context.profile) else { return Some(h) };
+        let due = loop {
+            match h.overdue(now, context.profile) {
+                // The fault that is sought has happened once more: it is the same, and no other explains more by explaining this too.
+                Some(due) if h.is_silent_again(&due) => h = h.silent(&due),
+                Some(due) => break due,
+                None => return Some(h),
+            }
+        };
         // RFC 9293 section 3.8.3: at R2 the connection is closed, and with it goes what was not overdue by then.
         let by = if due.rule == rules::RETRANSMISSION_TIMEOUT { now } else { due.deadline };
         if h.may_have_given_up(by, context.profile) {

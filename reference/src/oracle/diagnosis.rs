@@ -1,7 +1,7 @@
 //! Error productions: the ways in which a rule is commonly broken, assumed one at a time when no permitted explanation is left.
 
 use crate::api::CallResult;
-use crate::catalogue::Level;
+use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::{At, Port};
 use crate::oracle::congestion::CONGESTION_WINDOW;
 use crate::oracle::emission::Sent;
@@ -16,6 +16,8 @@ use crate::tcb::Conn;
 const EXACT: u8 = 2;
 /// Surprise of a segment taken as another one would have been.
 const MISTAKEN: u8 = 3;
+/// The kind of a fault that is a silence.
+const SILENCE: &str = "silence";
 /// Surprise of a report that does not fit.
 const REPORT: u8 = 4;
 
@@ -220,22 +222,36 @@ impl Hypothesis {
 
     /// The stack was silent although something was owed.
     pub(crate) fn broken_silence(&self, due: Due, event: usize) -> Hypothesis {
+        let (rule, state) = (self.rule_of_silence(&due), self.conn.state(false));
+        let mut h = self.silent(&due);
+        h.blame = Some(Blame { rule, level: due.level, state, event, cause: Some(due.cause), kind: SILENCE, surprise: EXACT });
+        h
+    }
+
+    /// Whether this explanation assumes that the stack breaks the rule of what it owes by silence: a stack that does so does it each time.
+    pub(crate) fn is_silent_again(&self, due: &Due) -> bool {
+        self.blame.is_some_and(|b| b.kind == SILENCE && b.rule == self.rule_of_silence(due))
+    }
+
+    /// Without what was owed and does not come.
+    pub(crate) fn silent(&self, due: &Due) -> Hypothesis {
         let mut h = self.clone();
         let same = |d: &Due| d.rule == due.rule && d.cause == due.cause && d.deadline == due.deadline;
         h.dues.forget(same);
-        if self.own_accord_is(due) {
+        if self.own_accord_is(*due) {
             h.clocks.rto_since = h.clocks.rto_since.max(due.deadline) + 3600 * crate::profile::SECOND;
             h.clocks.progress_since = h.clocks.progress_since.max(due.deadline) + 3600 * crate::profile::SECOND;
         }
+        h
+    }
+
+    fn rule_of_silence(&self, due: &Due) -> RuleId {
         let delayed_text = rules::TEXT.all().chain([rules::TRIM]).any(|r| r == due.rule);
-        let rule = match delayed_text {
+        match delayed_text {
             true => rules::DELAYED_ACK,
             false if due.rule == rules::RETRANSMISSION_TIMEOUT && self.head_sacked() => rules::SACKED_HEAD_RESENT,
             false => due.rule,
-        };
-        let state = self.conn.state(false);
-        h.blame = Some(Blame { rule, level: due.level, state, event, cause: Some(due.cause), kind: "silence", surprise: EXACT });
-        h
+        }
     }
 
     fn own_accord_is(&self, due: Due) -> bool {

@@ -233,6 +233,10 @@ impl Endpoint {
             self.put(rules::ALL_BEFORE_ACK, first);
         }
         self.answer(outcome.answer, outcome.rule, segment, now, policy);
+        let unreadable = |o: &TcpOption| matches!(o, TcpOption::IllFormed(_));
+        if segment.options.iter().any(unreadable) && self.mutated(Fault::BlindReset, rules::OPTION_ILLEGAL) {
+            self.put(rules::OPTION_ILLEGAL, Segment::rst(Seq(0)));
+        }
         self.output(now, policy);
     }
 
@@ -524,7 +528,10 @@ impl Endpoint {
         }
         if !self.readable.is_empty() && self.established_at.is_some() {
             let n = (max as usize).min(self.readable.len());
-            let data: Vec<u8> = self.readable.drain(..n).collect();
+            let mut data: Vec<u8> = self.readable.drain(..n).collect();
+            if let Some(octet) = data.first_mut().filter(|_| self.mutated(Fault::CorruptsRead, rules::RECEIVE)) {
+                *octet ^= 1;
+            }
             if self.mutated(Fault::RestLost, rules::RECEIVE) {
                 self.readable.clear();
             }
@@ -537,6 +544,9 @@ impl Endpoint {
         if self.conn.tcb().is_some_and(Tcb::fin_taken) {
             let late = self.conn.tcb().is_some_and(|t| matches!(t.state, State::Closing | State::LastAck | State::TimeWait));
             if late && self.mutated(Fault::Departs, rules::RECEIVE_LATE) {
+                return CallResult::Error(CallError::WouldBlock);
+            }
+            if self.mutated(Fault::NoReply, rules::RECEIVE_CLOSE_WAIT) {
                 return CallResult::Error(CallError::WouldBlock);
             }
             let reset = self.mutated(Fault::EofIsReset, rules::NORMAL_OR_ABORTED);

@@ -1,4 +1,5 @@
-//! Stacks that break one rule on purpose. A fault changes only what the stack does after the relation has spoken.
+//! Stacks that break one rule on purpose. A fault changes only what the stack does after the relation has spoken; those that are called the
+//! target's change only how datagrams are made and read.
 //!
 //! The tables are `mutants.rs` and, of those that nobody looks at while oracle and vectors are worked on, `held_out.rs`.
 
@@ -253,6 +254,28 @@ pub enum Fault {
     SendsEarly,
     /// The urgent pointer counts from SND.UNA.
     UrgentFromUna,
+    /// The first time-out of a closed window's probe lasts so many tenths of its time.
+    PersistTenths(u64),
+    /// The time-out grows by a fifth, where it should double.
+    GrowsByAFifth,
+    /// A segment with options that cannot be read is answered by a reset with SEQ 0.
+    BlindReset,
+    /// An option without a length octet that counts it stands behind the others.
+    OptionWithoutLength,
+    /// The first octet that the user reads is spoiled.
+    CorruptsRead,
+    /// The largest window that the peer ever gave counts for the present one.
+    LargestWindow,
+    /// The peer's window counts for nothing.
+    NoWindow,
+    /// The target's: the segment leaves with a wrong checksum.
+    BadChecksum,
+    /// The target's: the segment leaves with the reserved bits set.
+    ReservedBits,
+    /// The target's: a segment with a wrong checksum is taken.
+    TakesBadChecksum,
+    /// The target's: a segment whose data offset is too small is taken as one without options.
+    TakesBadOffset,
 }
 
 impl Mutant {
@@ -424,6 +447,7 @@ impl Mutant {
                 }
             }
             Fault::Window(window) => segment.window = window,
+            Fault::OptionWithoutLength => segment.options.push(TcpOption::IllFormed(vec![254, 0, 0, 0])),
             Fault::OptionsEndUnclean => segment.options.extend([TcpOption::Eol, TcpOption::IllFormed(vec![7, 7, 7])]),
             Fault::CorruptsText => {
                 if let Some(octet) = segment.payload.last_mut() {

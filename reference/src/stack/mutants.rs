@@ -291,9 +291,9 @@ mutants! {
     // Timers of the sender.
     "first-round-trip-without-variance": Fault::Departs, at [rules::RTO_FIRST_SAMPLE], breaks [rules::RTO_FIRST_SAMPLE];
     "no-three-seconds-after-lost-syn": Fault::Departs, at [rules::RTO_AFTER_LOST_SYN], breaks [rules::RTO_AFTER_LOST_SYN];
-    "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN];
+    "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN, rules::RTO_AFTER_LOST_SYN];
     "timer-not-restarted": Fault::Departs, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS];
-    "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST];
+    "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST, rules::FAST_RETRANSMIT];
     "syn-repeated-too-soon": Fault::RtoTenths(7), at [] in State::SynSent, with Policy::with_short_timeouts, breaks [rules::RTO_INITIAL];
     "user-timeout-ignored": Fault::StaysPut, at [rules::USER_TIMEOUT], breaks [rules::USER_TIMEOUT];
     "syn-given-up-early": Fault::GivesUpAtOnce, at [rules::SYN_R2], breaks [rules::SYN_R2];
@@ -368,6 +368,26 @@ mutants! {
     "ece-without-setup": Fault::ExtraFlags(Flags::ECE), at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
     "ece-not-answered": Fault::Departs, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
     "cwr-on-resent-text": Fault::Departs, at [rules::CWR_ON_NEW_TEXT], with Policy::with_ecn, breaks [rules::CWR_ON_NEW_TEXT];
+    // What goes over the wire.
+    "checksum-wrong": Fault::BadChecksum, at [], breaks [rules::CHECKSUM_SENT];
+    "checksum-not-looked-at": Fault::TakesBadChecksum, at [], breaks [rules::CHECKSUM_RECEIVED];
+    "reserved-bits-set": Fault::ReservedBits, at [], breaks [rules::RESERVED_BITS];
+    "data-offset-not-looked-at": Fault::TakesBadOffset, at [], breaks [rules::DATA_OFFSET];
+    "option-without-length": Fault::OptionWithoutLength, at [rules::DELAYED_ACK], breaks [rules::OPTION_LENGTH];
+    "text-with-unclean-padding": Fault::OptionsEndUnclean, at [rules::SEND], breaks [rules::OPTION_PADDING];
+    "ill-formed-options-draw-a-blind-reset": Fault::BlindReset, at [rules::OPTION_ILLEGAL], breaks [rules::OPTION_ILLEGAL];
+    "mss-of-1024-assumed": Fault::MssAssumed(1024), at [], breaks [rules::MSS_DEFAULT];
+    // Windows, probes and time-outs.
+    "delayed-ack-takes-window-back": Fault::Window(20_000), at [rules::DELAYED_ACK], breaks [rules::RIGHT_EDGE_LEFT];
+    "sends-into-the-largest-window": Fault::LargestWindow, at [rules::WINDOW_SHRUNK], breaks [rules::WINDOW_SHRUNK, rules::WINDOW_BEYOND];
+    "window-counts-for-nothing": Fault::NoWindow, at [rules::WINDOW_BEYOND], breaks [rules::WINDOW_BEYOND, rules::WINDOW_SHRUNK];
+    "window-update-closes": Fault::Closes, at [rules::WINDOW_UPDATE], breaks [rules::WINDOW_UPDATE];
+    "window-probed-late": Fault::PersistTenths(100), at [], breaks [rules::PROBE];
+    "time-out-below-a-second": Fault::RtoTenths(7), at [] in State::Established, with Policy::with_short_timeouts, breaks [rules::RTO_MINIMUM];
+    "time-out-grows-by-a-fifth": Fault::GrowsByAFifth, at [rules::RTO_BACKOFF], breaks [rules::RTO_BACKOFF];
+    // What the user reads.
+    "text-spoiled-for-the-user": Fault::CorruptsRead, at [rules::RECEIVE], breaks [rules::RECEIVE];
+    "end-of-stream-kept-from-the-user": Fault::NoReply, at [rules::RECEIVE_CLOSE_WAIT], breaks [rules::RECEIVE_CLOSE_WAIT, rules::RECEIVE_LATE];
     // Once held out.
     "small-window-waited-out-for-ever": Fault::NoOverride, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::PROBE];
     "options-beside-a-full-mss": Fault::OptionsUncounted, at [rules::MSS_OBEYED], with Policy::with_timestamps, breaks [rules::MSS_OBEYED];

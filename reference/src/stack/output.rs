@@ -119,7 +119,8 @@ impl Endpoint {
         let probing = self.conn.tcb().is_some_and(|t| t.snd_wnd == 0);
         let stays = self.mutated(Fault::NoBackoff, rules::RTO_BACKOFF) || probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF);
         if !stays {
-            self.timers.rto = (self.timers.rto * 2).min(60 * SECOND);
+            let slow = self.mutated(Fault::GrowsByAFifth, rules::RTO_BACKOFF);
+            self.timers.rto = (if slow { self.timers.rto / 10 * 12 } else { self.timers.rto * 2 }).min(60 * SECOND);
         }
         self.resend_head(policy);
         if self.mutated(Fault::NoCongestionWindow, rules::LOSS_WINDOW) {
@@ -226,7 +227,8 @@ impl Endpoint {
             let limited = if self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT) { 0 } else { limited };
             let cwnd = cwnd + limited;
             let beyond = u32::from(t.snd_wnd > 0 && self.mutated(Fault::OneBeyond, rules::WINDOW_BEYOND));
-            let usable = (t.snd_wnd + beyond).saturating_sub(flight).max(probe);
+            let window = self.window_taken(t);
+            let usable = window.saturating_add(beyond).saturating_sub(flight).max(probe);
             let room = usable.min(cwnd.saturating_sub(flight).max(probe)) as usize;
             let most = if self.mutated(Fault::Departs, rules::FULL_SEGMENTS) { self.room(t) / 4 } else { self.room(t) };
             let n = queued.min(room).min(most);
@@ -235,7 +237,8 @@ impl Endpoint {
             if n == 0 && !fin {
                 if queued > 0 && flight == 0 && self.timers.persist.is_none() && !self.mutated(Fault::NoReply, rules::PROBE) {
                     let hasty = self.mutated(Fault::Departs, rules::FIRST_PROBE);
-                    self.timers.persist = Some(now + if hasty { self.timers.rto / 10 * 3 } else { self.timers.rto });
+                    let tenths = self.mutant.map_or(10, |m| if let Fault::PersistTenths(tenths) = m.fault { tenths } else { 10 });
+                    self.timers.persist = Some(now + self.timers.rto / 10 * if hasty { 3 } else { tenths });
                 }
                 return;
             }
@@ -285,6 +288,17 @@ impl Endpoint {
                 self.timers.timing = Some((end, now));
             }
             probe = 0;
+        }
+    }
+
+    /// The peer's window, and what a mutant takes for it.
+    fn window_taken(&self, t: &Tcb) -> u32 {
+        if self.mutated(Fault::LargestWindow, rules::WINDOW_SHRUNK) {
+            t.max_snd_wnd
+        } else if self.mutated(Fault::NoWindow, rules::WINDOW_BEYOND) {
+            u32::MAX
+        } else {
+            t.snd_wnd
         }
     }
 
