@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use tcp_reference::api::{CallError, How, Micros, SetOption};
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use crate::model::{
@@ -140,6 +141,7 @@ pub fn icmp_error(error: IcmpError) -> String {
 
 fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
     write_flow(out, spec.flow)?;
+    write_codepoint(out, Some(spec.ecn).filter(|c| *c != Codepoint::NotEct))?;
     write!(out, " {} ", spec.flags)?;
     write_span(out, spec.seq, Base::Irs, u16::try_from(spec.payload.len()).unwrap_or(u16::MAX))?;
     match spec.ack {
@@ -178,6 +180,7 @@ fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
 
 fn write_expect(out: &mut String, spec: &ExpectSpec) -> fmt::Result {
     write_flow(out, spec.flow)?;
+    write_codepoint(out, spec.ecn)?;
     write!(out, " {} ", spec.flags)?;
     match (spec.seq, spec.len) {
         (Some(seq), Some(len)) => write_span(out, seq, Base::Iss, len)?,
@@ -199,6 +202,10 @@ fn write_expect(out: &mut String, spec: &ExpectSpec) -> fmt::Result {
 
 fn write_flow(out: &mut String, flow: u8) -> fmt::Result {
     if flow == 0 { Ok(()) } else { write!(out, "#{flow}") }
+}
+
+fn write_codepoint(out: &mut String, codepoint: Option<Codepoint>) -> fmt::Result {
+    codepoint.map_or(Ok(()), |c| write!(out, " [{}]", c.name()))
 }
 
 /// Plain numbers with packetdrill's end; expressions without.

@@ -1,6 +1,7 @@
 //! Random scripts from the vectors: what a byte fuzzer does to octets, done to steps.
 
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_vectors::bytes;
 use tcp_vectors::model::{Base, CallStep, Num, Oddity, Payload, Script, SegmentSpec, Step, StepKind, VectorCall};
@@ -110,9 +111,10 @@ impl Generator {
             6 => spec.flags = self.random.pick(&FLAGS).copied().unwrap_or_default(),
             7 => spec.window = self.random.pick(&WINDOWS).copied().unwrap_or(0),
             8 => spec.payload = Payload::Pattern(self.random.pick(&LENGTHS).copied().unwrap_or(0)),
-            9 => match self.random.below(3) {
+            9 => match self.random.below(4) {
                 0 => spec.joined = !spec.joined,
                 1 => spec.flow = u8::try_from(self.random.below(3)).unwrap_or(0),
+                2 => spec.ecn = self.random.pick(&Codepoint::ALL).copied().unwrap_or_default(),
                 _ => spec.urgent = self.random.pick(&LENGTHS).copied().unwrap_or(0),
             },
             10 => spec.options = self.random.pick(&options()).cloned().unwrap_or_default(),

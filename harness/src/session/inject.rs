@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tcp_reference::icmp::Icmp;
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::{Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
@@ -71,6 +72,7 @@ impl Session<'_> {
             urgent: spec.urgent,
             options: with_absolute_edges(&spec.options, view.iss().unwrap_or_default()),
             payload: Vec::new(),
+            ip: IpHeader::default().with_ecn(spec.ecn),
         };
         let position = segment.text_start().since(view.irs() + 1);
         segment.payload = match &spec.payload {

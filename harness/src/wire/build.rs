@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::checksum::Sum16BitWords;
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::Segment;
 use tcp_vectors::model::Oddity;
 
@@ -35,23 +36,6 @@ impl fmt::Display for WireError {
 
 impl std::error::Error for WireError {}
 
-/// The fields of an IP header that a caller may choose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IpFields {
-    /// IPv4's time to live, IPv6's hop limit.
-    pub hop_limit: u8,
-    /// IPv4's type of service, IPv6's traffic class; its low two bits are ECN.
-    pub traffic_class: u8,
-    /// IPv4's identification; unused with IPv6.
-    pub identification: u16,
-}
-
-impl Default for IpFields {
-    fn default() -> IpFields {
-        IpFields { hop_limit: 64, traffic_class: 0, identification: 0 }
-    }
-}
-
 /// A valid datagram with this segment. Its options stand in the given order, padded with zero octets to a multiple of four.
 ///
 /// # Errors
@@ -67,16 +51,8 @@ pub fn build(from: SocketAddr, to: SocketAddr, segment: &Segment) -> Result<Vec<
 /// # Errors
 /// See [`WireError`]; `out` is then unspecified.
 pub fn build_into(out: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, segment: &Segment) -> Result<(), WireError> {
-    build_with(out, from, to, segment, IpFields::default())
-}
-
-/// As [`build_into`], with chosen fields of the IP header.
-///
-/// # Errors
-/// See [`WireError`]; `out` is then unspecified.
-pub fn build_with(out: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, segment: &Segment, ip: IpFields) -> Result<(), WireError> {
     out.clear();
-    ip_header(out, from.ip(), to.ip(), TCP, ip)?;
+    ip_header(out, from.ip(), to.ip(), TCP, segment.ip)?;
     let start = out.len();
     out.extend_from_slice(&from.port().to_be_bytes());
     out.extend_from_slice(&to.port().to_be_bytes());
@@ -141,7 +117,7 @@ pub fn build_odd(from: SocketAddr, to: SocketAddr, segment: &Segment, oddity: Od
 pub fn echo_request_into(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, id: u16, seq: u16) -> Result<(), WireError> {
     out.clear();
     let (protocol, kind) = if from.is_ipv4() { (ICMP_V4, 8) } else { (ICMP_V6, 128) };
-    ip_header(out, from, to, protocol, IpFields::default())?;
+    ip_header(out, from, to, protocol, IpHeader::default())?;
     let start = out.len();
     out.extend_from_slice(&[kind, 0, 0, 0]);
     out.extend_from_slice(&id.to_be_bytes());
@@ -161,12 +137,11 @@ pub(super) const ICMP_V4: u8 = 1;
 pub(super) const ICMP_V6: u8 = 58;
 const TCP_CHECKSUM_AT: usize = 16;
 
-pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpFields) -> Result<(), WireError> {
+pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpHeader) -> Result<(), WireError> {
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             out.extend_from_slice(&[0x45, ip.traffic_class, 0, 0]);
-            out.extend_from_slice(&ip.identification.to_be_bytes());
-            out.extend_from_slice(&[0, 0, ip.hop_limit, protocol, 0, 0]);
+            out.extend_from_slice(&[0, 0, 0, 0, ip.hop_limit, protocol, 0, 0]);
             out.extend_from_slice(&from.octets());
             out.extend_from_slice(&to.octets());
             Ok(())

@@ -145,11 +145,11 @@ impl Hypothesis {
     pub(crate) fn broken_emission(&self, sent: &Sent<'_>, out: &mut Vec<Hypothesis>) {
         let mut h = self.clone();
         let state = h.conn.state(false);
-        // What is right but for its timestamps is taken as what it is.
-        let unstamped = h.emit_unstamped(sent);
-        let only_stamps = unstamped.is_ok();
-        let Err(misfit) = unstamped.and_then(|licence| h.stamped(sent).map(|()| licence)) else { return };
-        if !only_stamps {
+        // What is right but for its timestamps or its marks of ECN is taken as what it is.
+        let plain = h.emit_plain(sent);
+        let fits = plain.is_ok();
+        let Err(misfit) = plain.and_then(|licence| h.fitted_out(sent, licence)) else { return };
+        if !fits {
             h = self.clone();
         }
         let blame = Blame {
@@ -166,8 +166,9 @@ impl Hypothesis {
             h.clocks.flight.unbounded();
         }
         h.blame = Some(blame);
-        if only_stamps {
+        if fits {
             h.believe_stamps(sent.segment);
+            h.user.ecn.believe();
         } else {
             h.pay_whatever(sent, misfit.cause);
         }

@@ -55,6 +55,10 @@ pub struct Endpoint {
     /// An ECE has come, and the next new text bears CWR; and where the window ends for which it came.
     pub(crate) cwr: bool,
     pub(crate) reduced_until: Option<Seq>,
+    /// CE has come, and no CWR since: acknowledgments have ECE.
+    pub(crate) ce: bool,
+    /// Every segment has ECT.
+    pub(crate) ect_everywhere: bool,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -119,6 +123,8 @@ impl Endpoint {
             ecn: false,
             cwr: false,
             reduced_until: None,
+            ce: false,
+            ect_everywhere: false,
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -185,6 +191,7 @@ impl Endpoint {
         if segment.is_syn() && (begins || matches!(self.conn, Conn::SynSent(_))) {
             self.reports.on = policy.sack && segment.sack_permitted();
             self.ecn = policy.ecn && begins && segment.flags.has(Flags::ECE | Flags::CWR) && !segment.flags.any(Flags::AE);
+            self.ect_everywhere = self.ecn && policy.ect_everywhere;
         }
         self.apply(outcome, segment, now, policy);
         retired
@@ -217,6 +224,7 @@ impl Endpoint {
                 self.note_reports(&before, segment);
             }
             self.take_text(&before, segment);
+            self.take_marks(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
             self.note_sacked(segment);
             self.take_ack(&before, segment, acceptable, now);

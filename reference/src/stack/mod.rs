@@ -3,6 +3,7 @@
 //! It is a target like any other, the peer in tests, and with a [`Mutant`] a stack that breaks one rule on purpose. Time and ISNs are
 //! arguments.
 
+mod ecn;
 mod endpoint;
 mod held_out;
 mod icmp;

@@ -4,6 +4,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::ip::Codepoint;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Outcome, ResetForm};
 use crate::segment::{Flags, Segment, TcpOption};
@@ -251,6 +252,10 @@ pub enum Fault {
     IsnClockStands,
     /// The urgent pointer counts from SND.UNA.
     UrgentFromUna,
+    /// The segment has the codepoint ECT(0).
+    Ect,
+    /// CWR ends the echo of the CE on its own segment.
+    CwrAfterCe,
 }
 
 impl Mutant {
@@ -422,6 +427,7 @@ impl Mutant {
                 }
             }
             Fault::Window(window) => segment.window = window,
+            Fault::Ect => segment.ip = segment.ip.with_ecn(Codepoint::Ect0),
             Fault::OptionsEndUnclean => segment.options.extend([TcpOption::Eol, TcpOption::IllFormed(vec![7, 7, 7])]),
             Fault::CorruptsText => {
                 if let Some(octet) = segment.payload.last_mut() {

@@ -367,6 +367,19 @@ mutants! {
     "ece-without-setup": Fault::ExtraFlags(Flags::ECE), at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
     "ece-not-answered": Fault::Departs, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
     "cwr-on-resent-text": Fault::Departs, at [rules::CWR_ON_NEW_TEXT], with Policy::with_ecn, breaks [rules::CWR_ON_NEW_TEXT];
+    "ect-without-setup": Fault::Ect, at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
+    "ect-on-syn-ack": Fault::Ect, at [rules::LISTEN_SYN], with Policy::with_ecn, breaks [rules::ECT_ON_SYN];
+    "ect-on-syn": Fault::Ect, at [rules::OPEN_ACTIVE], breaks [rules::ECT_ON_SYN];
+    "ect-on-pure-ack": Fault::Ect, at [rules::DELAYED_ACK], with Policy::with_ecn, breaks [rules::ECT_ON_ACK];
+    "ect-on-resent-text": Fault::Ect, at [rules::RETRANSMISSION_TIMEOUT], with Policy::with_ecn, breaks [rules::ECT_ON_RESENT, rules::ECN_NEGOTIATED];
+    "ect-on-probe": Fault::Ect, at [rules::PROBE_UNMARKED], with Policy::with_ecn, breaks [rules::PROBE_UNMARKED];
+    "cwr-on-probe": Fault::Departs, at [rules::PROBE_UNMARKED], with Policy::with_ecn, breaks [rules::PROBE_UNMARKED];
+    "ce-not-echoed": Fault::NoReply, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-echoed-once": Fault::Departs, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-echoed-for-ever": Fault::StaysPut, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-beside-cwr-lost": Fault::CwrAfterCe, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-outside-the-window-echoed": Fault::Departs, at [rules::CE_OUTSIDE], with Policy::with_ecn, breaks [rules::CE_OUTSIDE];
+    "ce-on-probe-not-echoed": Fault::Departs, at [rules::CE_ON_PROBE], with Policy::with_ecn, breaks [rules::CE_ON_PROBE];
     // Once held out.
     "small-window-waited-out-for-ever": Fault::NoOverride, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::PROBE];
     "options-beside-a-full-mss": Fault::OptionsUncounted, at [rules::MSS_OBEYED], with Policy::with_timestamps, breaks [rules::MSS_OBEYED];

@@ -2,6 +2,7 @@
 
 use tcp_reference::api::{How, SetOption};
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use super::pool::{Reader, Writer};
@@ -153,6 +154,8 @@ const JOINED: u8 = 1 << 2;
 const ACK_FIELD: u8 = 1 << 3;
 const FAR_SEQ: u8 = 1 << 4;
 const FAR_ACK: u8 = 1 << 5;
+/// The codepoint of ECN stands in the bits from here on.
+const ECN: u8 = 6;
 
 /// The options that need no pool.
 const MSS_1460: [TcpOption; 1] = [TcpOption::Mss(1460)];
@@ -175,6 +178,7 @@ fn segment(o: [u8; STEP], flags: Flags, pool: &mut Reader<'_>) -> SegmentSpec {
     SegmentSpec {
         flow: o[2] & 3,
         joined: o[2] & JOINED != 0,
+        ecn: Codepoint::ALL[usize::from(o[3] >> ECN)],
         flags,
         seq,
         ack: Some(ack).filter(|_| flags.has(Flags::ACK) || o[3] & ACK_FIELD != 0),
@@ -198,6 +202,7 @@ fn put_segment(spec: &SegmentSpec, o: &mut [u8; STEP], pool: &mut Writer) {
     // A segment with ACK and no number has 0 in the field.
     let ack = spec.ack.or(Some(Num { base: Base::Zero, offset: 0 }).filter(|_| spec.flags.has(Flags::ACK)));
     o[2] = spec.flow & 3 | if spec.joined { JOINED } else { 0 } | index(SEQ_BASES, spec.seq.base) << 3;
+    o[3] = (spec.ecn as u8) << ECN;
     let mut far = |offset: i32, at: usize, bit: u8, o: &mut [u8; STEP]| match i16::try_from(offset) {
         Ok(near) => o[at..at + 2].copy_from_slice(&near.to_le_bytes()),
         Err(_) => {
