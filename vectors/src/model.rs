@@ -179,6 +179,8 @@ pub enum Oddity {
     Reserved(u8),
     /// `[fragment]`: the first fragment of a datagram whose rest never comes.
     Fragment,
+    /// `[ip-option]`: an IPv4 header with an option that nobody knows; nothing odd over IPv6.
+    IpOption,
     /// `[from broadcast|multicast|unspecified]`: an invalid source.
     From(OddAddress),
     /// `[to broadcast|multicast]`: an invalid destination.

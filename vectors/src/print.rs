@@ -173,6 +173,7 @@ fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
         Some(Oddity::Truncated(n)) => write!(out, " [truncated {n}]"),
         Some(Oddity::Reserved(n)) => write!(out, " [reserved {n}]"),
         Some(Oddity::Fragment) => out.write_str(" [fragment]"),
+        Some(Oddity::IpOption) => out.write_str(" [ip-option]"),
         Some(Oddity::From(a)) => write!(out, " [from {}]", address(a)),
         Some(Oddity::To(a)) => write!(out, " [to {}]", address(a)),
     }
@@ -293,6 +294,8 @@ fn write_set(out: &mut String, socket: u8, option: SetOption) -> fmt::Result {
         SetOption::WindowScale(on) => write!(out, "set({socket}, window_scale, {})", switch(on)),
         SetOption::AckDelay(interval) => write!(out, "set({socket}, ack_delay, {})", Interval(interval)),
         SetOption::KeepAlive(interval) => write!(out, "set({socket}, keepalive, {})", Interval(interval)),
+        SetOption::Dscp(dscp) => write!(out, "set({socket}, dscp, {dscp})"),
+        SetOption::HopLimit(ttl) => write!(out, "set({socket}, ttl, {ttl})"),
         SetOption::Timeout(interval) => write!(out, "set({socket}, timeout, {})", Interval(interval)),
     }
 }

@@ -167,8 +167,15 @@ const LENGTHS: [u16; 9] = [0, 1, 2, 10, 100, 536, 1000, 1460, 2000];
 const FLAGS: [Flags; 10] =
     [Flags(0x10), Flags(0x18), Flags(0x11), Flags(0x02), Flags(0x12), Flags(0x04), Flags(0x14), Flags(0x01), Flags(0x00), Flags(0x30)];
 
-const ODDITIES: [Option<Oddity>; 6] =
-    [None, None, Some(Oddity::BadChecksum), Some(Oddity::DataOffset(4)), Some(Oddity::Truncated(10)), Some(Oddity::Reserved(5))];
+const ODDITIES: [Option<Oddity>; 7] = [
+    None,
+    None,
+    Some(Oddity::BadChecksum),
+    Some(Oddity::DataOffset(4)),
+    Some(Oddity::Truncated(10)),
+    Some(Oddity::Reserved(5)),
+    Some(Oddity::IpOption),
+];
 
 fn options() -> [Vec<TcpOption>; 6] {
     [

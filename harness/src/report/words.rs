@@ -42,10 +42,18 @@ pub fn icmp(icmp: &Icmp, base: Option<Seq>) -> String {
 
 /// What of the IP header is out of the ordinary.
 fn header(ip: IpHeader) -> String {
-    match ip.ecn() {
+    let mut text = match ip.ecn() {
         Codepoint::NotEct => String::new(),
         codepoint => format!("[{}] ", codepoint.name()),
+    };
+    if ip.dscp() != 0 {
+        let _ = write!(text, "[dscp {}] ", ip.dscp());
     }
+    if ip.hop_limit != IpHeader::default().hop_limit {
+        let _ = write!(text, "[ttl {}] ", ip.hop_limit);
+    }
+    text += if ip.options { "[ip-option] " } else { "" };
+    text
 }
 
 /// Flags and numbers alone.

@@ -143,6 +143,6 @@ fn redirect(tuple: &mut Tuple, oddity: Oddity) {
     match oddity {
         Oddity::From(address) => tuple.remote = odd(address).map_or(tuple.remote, |ip| SocketAddr::new(ip, tuple.remote.port())),
         Oddity::To(address) => tuple.local = odd(address).map_or(tuple.local, |ip| SocketAddr::new(ip, tuple.local.port())),
-        Oddity::BadChecksum | Oddity::DataOffset(_) | Oddity::Truncated(_) | Oddity::Reserved(_) | Oddity::Fragment => {}
+        Oddity::BadChecksum | Oddity::DataOffset(_) | Oddity::Truncated(_) | Oddity::Reserved(_) | Oddity::Fragment | Oddity::IpOption => {}
     }
 }

@@ -105,7 +105,12 @@ pub fn build_odd(from: SocketAddr, to: SocketAddr, segment: &Segment, oddity: Od
             out.splice(start..start, [TCP, 0, 0, 1, 0, 0, 0, 1]);
             set_ip_length(&mut out, start)?;
         }
-        Oddity::From(_) | Oddity::To(_) => {}
+        Oddity::IpOption if from.is_ipv4() => {
+            out[0] += 1;
+            out.splice(start..start, [UNKNOWN_IP_OPTION, 4, 0, 0]);
+            set_ip_length(&mut out, start + 4)?;
+        }
+        Oddity::From(_) | Oddity::To(_) | Oddity::IpOption => {}
     }
     Ok(out)
 }
@@ -136,6 +141,8 @@ pub(super) const TCP: u8 = 6;
 pub(super) const ICMP_V4: u8 = 1;
 pub(super) const ICMP_V6: u8 = 58;
 const TCP_CHECKSUM_AT: usize = 16;
+/// An option for experiments (RFC 4727 section 3): not to be copied, of class 2, number 30.
+const UNKNOWN_IP_OPTION: u8 = 94;
 
 pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpHeader) -> Result<(), WireError> {
     match (from, to) {
@@ -158,11 +165,11 @@ pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u
 
 /// Writes the IP header's length field, and for IPv4 its checksum, for a header that ends at `start`.
 pub(super) fn set_ip_length(out: &mut [u8], start: usize) -> Result<(), WireError> {
-    if start == V4_HEADER {
+    if out[0] >> 4 == 4 {
         let total = u16::try_from(out.len()).map_err(|_| WireError::TooLong)?;
         out[2..4].copy_from_slice(&total.to_be_bytes());
         out[10..12].copy_from_slice(&[0, 0]);
-        let sum = Sum16BitWords::new().add_slice(&out[..V4_HEADER]).ones_complement();
+        let sum = Sum16BitWords::new().add_slice(&out[..start]).ones_complement();
         out[10..12].copy_from_slice(&sum.to_ne_bytes());
     } else {
         let payload = u16::try_from(out.len() - V6_HEADER).map_err(|_| WireError::TooLong)?;

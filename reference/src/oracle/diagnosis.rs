@@ -12,6 +12,8 @@ use crate::segment::{Flags, Segment};
 use crate::state::State;
 use crate::tcb::Conn;
 
+/// Surprise of a segment that is lost for its IP options.
+const IP_OPTION: u8 = 1;
 /// Surprise of a fault after which everything follows exactly: the segment was ignored, or the connection went elsewhere.
 const EXACT: u8 = 2;
 /// Surprise of a segment taken as another one would have been.
@@ -48,6 +50,11 @@ impl Hypothesis {
             h.last.state = state;
             h
         };
+        if segment.ip.options {
+            // The segment did not reach TCP, likelier than anything else.
+            let passed_over = Blame { rule: rules::IP_OPTIONS, level: Level::Must, ..blame(IP_OPTION, "ip-option") };
+            out.push(Hypothesis { blame: Some(passed_over), ..noted() });
+        }
         if !outcomes.iter().any(unaffected) {
             out.push(Hypothesis { blame: Some(blame(EXACT, "ignored")), ..noted() });
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
 use crate::arrives::timestamps::refused_by;
 use crate::catalogue::RuleId;
+use crate::ip::IpHeader;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
@@ -57,6 +58,9 @@ pub struct Endpoint {
     pub(crate) reduced_until: Option<Seq>,
     /// CE has come, and no CWR since: acknowledgments have ECE.
     pub(crate) ce: bool,
+    /// The DS codepoint and the hop limit that the user wants.
+    pub(crate) dscp: u8,
+    pub(crate) hop_limit: u8,
     /// Every segment has ECT.
     pub(crate) ect_everywhere: bool,
     /// The clock at the last event.
@@ -124,6 +128,8 @@ impl Endpoint {
             cwr: false,
             reduced_until: None,
             ce: false,
+            dscp: 0,
+            hop_limit: IpHeader::default().hop_limit,
             ect_everywhere: false,
             now: 0,
             outbox: Vec::new(),
@@ -677,6 +683,12 @@ impl Endpoint {
                 self.keepalive = interval;
                 self.heard(now);
             }
+            // A mutant that takes the first value only, or none.
+            SetOption::Dscp(_) if self.dscp != 0 && self.mutated(Fault::StaysPut, rules::DS_CHANGES) => {}
+            SetOption::Dscp(_) if self.mutated(Fault::StaysPut, rules::DS_SETTABLE) => {}
+            SetOption::Dscp(dscp) => self.dscp = dscp ^ u8::from(self.mutated(Fault::Departs, rules::DS_UNCHANGED)),
+            SetOption::HopLimit(_) if self.mutated(Fault::StaysPut, rules::TTL_SETTABLE) => {}
+            SetOption::HopLimit(ttl) => self.hop_limit = ttl,
             SetOption::Timeout(_)
             | SetOption::Timestamps(_)
             | SetOption::Sack(_)

@@ -355,6 +355,12 @@ mutants! {
     // Listening again, and the local address.
     "listening-again-aborts": Fault::Closes, at [rules::LISTEN_DISTURBS], breaks [rules::LISTEN_DISTURBS];
     "other-source-address": Fault::OtherSource, at [rules::SAME_SOURCE], breaks [rules::SAME_SOURCE];
+    // The IP header.
+    "ds-field-not-set": Fault::StaysPut, at [rules::DS_SETTABLE], breaks [rules::DS_SETTABLE];
+    "ds-field-never-changes": Fault::StaysPut, at [rules::DS_CHANGES], breaks [rules::DS_CHANGES];
+    "ds-field-altered": Fault::Departs, at [rules::DS_UNCHANGED], breaks [rules::DS_UNCHANGED];
+    "time-to-live-not-set": Fault::StaysPut, at [rules::TTL_SETTABLE], breaks [rules::TTL_SETTABLE];
+    "ip-options-not-ignored": Fault::NoReply, at [rules::IP_OPTIONS], breaks [rules::IP_OPTIONS];
     // ICMP errors.
     "icmp-ends-another-connection": Fault::Departs, at [rules::ICMP_OWN_CONNECTION], breaks [rules::ICMP_OWN_CONNECTION];
     "source-quench-aborts": Fault::Closes, at [rules::SOURCE_QUENCH], breaks [rules::SOURCE_QUENCH];

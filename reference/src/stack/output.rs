@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::ip::IpHeader;
 use crate::profile::SECOND;
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -367,6 +368,7 @@ impl Endpoint {
     pub(super) fn spoil(&mut self, rule: RuleId, mut segment: Segment) {
         self.note_tsval(&segment);
         self.note_marks(&mut segment);
+        segment.ip = IpHeader { hop_limit: self.hop_limit, ..segment.ip.with_dscp(self.dscp) };
         if let Conn::Open(t) = &mut self.conn
             && segment.is_ack()
             && !segment.is_rst()

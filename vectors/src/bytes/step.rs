@@ -295,6 +295,7 @@ fn oddity(kind: u8, value: u8) -> Option<Oddity> {
         11 => Oddity::From(address),
         13 if address == OddAddress::Unspecified => Oddity::To(OddAddress::Broadcast),
         13 => Oddity::To(address),
+        15 => Oddity::IpOption,
         _ => return None,
     })
 }
@@ -312,6 +313,7 @@ fn put_oddity(oddity: Option<Oddity>) -> (u8, u8) {
         Some(Oddity::Truncated(n)) => (5, n),
         Some(Oddity::Reserved(n)) => (7, n),
         Some(Oddity::Fragment) => (9, 0),
+        Some(Oddity::IpOption) => (15, 0),
         Some(Oddity::From(a)) => (11, code(a)),
         Some(Oddity::To(a)) => (13, code(a)),
     }
@@ -395,6 +397,12 @@ fn put_call(call: &VectorCall, o: &mut [u8; STEP], pool: &mut Writer) {
 /// Bit 7 of `which` switches an interval off.
 fn set(which: u8, number: u64) -> SetOption {
     let interval = Some(number).filter(|_| which & OFF == 0);
+    let octet = number.to_le_bytes()[0];
+    match which & !OFF {
+        DSCP => return SetOption::Dscp(octet & 63),
+        HOP_LIMIT => return SetOption::HopLimit(octet),
+        _ => {}
+    }
     match (which & !OFF) % 8 {
         0 => SetOption::NoDelay(number & 1 != 0),
         1 => SetOption::AckDelay(interval),
@@ -408,6 +416,9 @@ fn set(which: u8, number: u64) -> SetOption {
 }
 
 const OFF: u8 = 1 << 7;
+/// Beyond the options that eight values tell apart.
+const DSCP: u8 = 8;
+const HOP_LIMIT: u8 = 9;
 
 fn put_set(option: SetOption) -> (u8, u64) {
     let interval = |which: u8, us: Option<u64>| match us {
@@ -423,5 +434,7 @@ fn put_set(option: SetOption) -> (u8, u64) {
         SetOption::Sack(on) => (5, u64::from(on)),
         SetOption::WindowScale(on) => (6, u64::from(on)),
         SetOption::Mss(mss) => (7, u64::from(mss)),
+        SetOption::Dscp(dscp) => (DSCP, u64::from(dscp & 63)),
+        SetOption::HopLimit(ttl) => (HOP_LIMIT, u64::from(ttl)),
     }
 }

@@ -261,7 +261,7 @@ fn option(i: &mut In<'_>) -> Parsed<TcpOption> {
 
 fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
     const HELP: &str = "the extensions are [joined] [text \"…\"] [other] [bad-checksum] [data-offset N] [truncated N] [reserved N] \
-                        [fragment] [from …] [to …]";
+                        [fragment] [ip-option] [from …] [to …]";
     let from = here(i);
     let name = word(i);
     let oddity = match name {
@@ -287,6 +287,7 @@ fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
         "truncated" => Oddity::Truncated(byte(i, "the octets that arrive", 60)?),
         "reserved" => Oddity::Reserved(byte(i, "the reserved bits", 7)?),
         "fragment" => Oddity::Fragment,
+        "ip-option" => Oddity::IpOption,
         "from" => Oddity::From(address(i, &ODD_SOURCES)?),
         "to" => Oddity::To(address(i, &ODD_SOURCES[..2])?),
         _ => {
