@@ -15,6 +15,7 @@ use tcp_harness::target::{Capabilities, Clock, Packet, Reply, Target, TargetErro
 use tcp_harness::targets::{self, TargetOptions};
 use tcp_harness::wire::{self, Read};
 use tcp_reference::api::{Call, CallResult, Family, Micros, SocketId};
+use tcp_reference::ip::Codepoint;
 use tcp_reference::oracle::Oracle;
 use tcp_reference::segment::{Flags, Segment, Tuple};
 use tcp_reference::seq::Seq;
@@ -210,6 +211,7 @@ fn segment(flow: u8, flags: Flags, len: u16) -> Step {
     let spec = SegmentSpec {
         flow,
         joined: false,
+        ecn: Codepoint::NotEct,
         flags,
         seq: Num { base: Base::PeerNxt, offset: 0 },
         ack: Some(Num { base: Base::SndNxt, offset: 0 }).filter(|_| flags.has(Flags::ACK)),

@@ -59,6 +59,10 @@ pub enum SetOption {
     Timeout(Option<Micros>),
     /// Maximum segment size offered, octets.
     Mss(u16),
+    /// The DS codepoint of segments, six bits.
+    Dscp(u8),
+    /// IPv4's time to live, IPv6's hop limit of segments.
+    HopLimit(u8),
 }
 
 impl SetOption {
@@ -69,7 +73,13 @@ impl SetOption {
             SetOption::AckDelay(us) => SetOption::AckDelay(bounded(us)),
             SetOption::KeepAlive(us) => SetOption::KeepAlive(bounded(us)),
             SetOption::Timeout(us) => SetOption::Timeout(bounded(us)),
-            SetOption::NoDelay(_) | SetOption::Timestamps(_) | SetOption::Sack(_) | SetOption::WindowScale(_) | SetOption::Mss(_) => self,
+            SetOption::NoDelay(_)
+            | SetOption::Timestamps(_)
+            | SetOption::Sack(_)
+            | SetOption::WindowScale(_)
+            | SetOption::Mss(_)
+            | SetOption::Dscp(_)
+            | SetOption::HopLimit(_) => self,
         }
     }
 }

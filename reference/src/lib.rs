@@ -8,6 +8,7 @@ mod arrives;
 pub mod catalogue;
 pub mod finding;
 pub mod icmp;
+pub mod ip;
 pub mod judged;
 pub mod lenience;
 pub mod linter;

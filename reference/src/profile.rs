@@ -58,6 +58,9 @@ pub struct Profile {
     pub window_scale: bool,
     /// Whether the stack knows timestamps (RFC 7323 section 3), so that a reset in answer to a segment that has them should have them too.
     pub timestamps: bool,
+    /// Whether the stack takes part in an experiment that puts ECT on SYNs, pure ACKs, probes or what is sent again (RFC 8311 section 4.3; RFC 5562
+    /// for the SYN-ACK). RFC 3168 itself forbids that.
+    pub ecn_experiments: bool,
     /// Octets beyond the advertised window that a segment beginning within it may bring: a buffer that counts memory, not octets.
     pub overrun: u32,
     /// The least MSS that the stack believes a peer, octets. The default is what IPv4's smallest MTU of 68 octets leaves.
@@ -93,6 +96,7 @@ impl Default for Profile {
             accepts_ended: false,
             window_scale: false,
             timestamps: false,
+            ecn_experiments: false,
             overrun: 0,
             least_mss: LEAST_MSS,
             denied: None,

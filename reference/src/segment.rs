@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{BitAnd, BitOr, BitOrAssign, Not};
 
+use crate::ip::IpHeader;
 use crate::seq::Seq;
 
 /// The control bits of a header (RFC 9293 section 3.1), with the AE bit of Accurate ECN.
@@ -181,7 +182,7 @@ impl TcpOption {
     }
 }
 
-/// A segment: the header's fields that TCP's rules read, and its text.
+/// A segment: the fields of both headers that TCP's rules read, and its text.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Segment {
     /// SEG.SEQ.
@@ -198,6 +199,8 @@ pub struct Segment {
     pub options: Vec<TcpOption>,
     /// The text.
     pub payload: Vec<u8>,
+    /// The IP header in front.
+    pub ip: IpHeader,
 }
 
 impl Segment {

@@ -2,6 +2,7 @@
 
 use tcp_reference::api::{CallError, Family, How, Micros, SetOption};
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_reference::state::State;
 
@@ -104,6 +105,8 @@ pub struct SegmentSpec {
     pub flow: u8,
     /// Arrives together with the segment before it, before the stack runs (`[joined]`).
     pub joined: bool,
+    /// ECN's codepoint in the IP header (`[ce]`).
+    pub ecn: Codepoint,
     /// The control bits.
     pub flags: Flags,
     /// SEG.SEQ.
@@ -176,6 +179,8 @@ pub enum Oddity {
     Reserved(u8),
     /// `[fragment]`: the first fragment of a datagram whose rest never comes.
     Fragment,
+    /// `[ip-option]`: an IPv4 header with an option that nobody knows; nothing odd over IPv6.
+    IpOption,
     /// `[from broadcast|multicast|unspecified]`: an invalid source.
     From(OddAddress),
     /// `[to broadcast|multicast]`: an invalid destination.
@@ -198,6 +203,8 @@ pub enum OddAddress {
 pub struct ExpectSpec {
     /// Which of the peer's ports.
     pub flow: u8,
+    /// ECN's codepoint in the IP header.
+    pub ecn: Option<Codepoint>,
     /// The control bits; PSH is never compared.
     pub flags: Flags,
     /// SEG.SEQ.

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use tcp_reference::api::{CallError, How, Micros, SetOption};
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use crate::model::{
@@ -140,6 +141,7 @@ pub fn icmp_error(error: IcmpError) -> String {
 
 fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
     write_flow(out, spec.flow)?;
+    write_codepoint(out, Some(spec.ecn).filter(|c| *c != Codepoint::NotEct))?;
     write!(out, " {} ", spec.flags)?;
     write_span(out, spec.seq, Base::Irs, u16::try_from(spec.payload.len()).unwrap_or(u16::MAX))?;
     match spec.ack {
@@ -171,6 +173,7 @@ fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
         Some(Oddity::Truncated(n)) => write!(out, " [truncated {n}]"),
         Some(Oddity::Reserved(n)) => write!(out, " [reserved {n}]"),
         Some(Oddity::Fragment) => out.write_str(" [fragment]"),
+        Some(Oddity::IpOption) => out.write_str(" [ip-option]"),
         Some(Oddity::From(a)) => write!(out, " [from {}]", address(a)),
         Some(Oddity::To(a)) => write!(out, " [to {}]", address(a)),
     }
@@ -178,6 +181,7 @@ fn write_inject(out: &mut String, spec: &SegmentSpec) -> fmt::Result {
 
 fn write_expect(out: &mut String, spec: &ExpectSpec) -> fmt::Result {
     write_flow(out, spec.flow)?;
+    write_codepoint(out, spec.ecn)?;
     write!(out, " {} ", spec.flags)?;
     match (spec.seq, spec.len) {
         (Some(seq), Some(len)) => write_span(out, seq, Base::Iss, len)?,
@@ -199,6 +203,10 @@ fn write_expect(out: &mut String, spec: &ExpectSpec) -> fmt::Result {
 
 fn write_flow(out: &mut String, flow: u8) -> fmt::Result {
     if flow == 0 { Ok(()) } else { write!(out, "#{flow}") }
+}
+
+fn write_codepoint(out: &mut String, codepoint: Option<Codepoint>) -> fmt::Result {
+    codepoint.map_or(Ok(()), |c| write!(out, " [{}]", c.name()))
 }
 
 /// Plain numbers with packetdrill's end; expressions without.
@@ -286,6 +294,8 @@ fn write_set(out: &mut String, socket: u8, option: SetOption) -> fmt::Result {
         SetOption::WindowScale(on) => write!(out, "set({socket}, window_scale, {})", switch(on)),
         SetOption::AckDelay(interval) => write!(out, "set({socket}, ack_delay, {})", Interval(interval)),
         SetOption::KeepAlive(interval) => write!(out, "set({socket}, keepalive, {})", Interval(interval)),
+        SetOption::Dscp(dscp) => write!(out, "set({socket}, dscp, {dscp})"),
+        SetOption::HopLimit(ttl) => write!(out, "set({socket}, ttl, {ttl})"),
         SetOption::Timeout(interval) => write!(out, "set({socket}, timeout, {})", Interval(interval)),
     }
 }

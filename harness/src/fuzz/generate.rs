@@ -1,6 +1,7 @@
 //! Random scripts from the vectors: what a byte fuzzer does to octets, done to steps.
 
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_vectors::bytes;
 use tcp_vectors::model::{Base, CallStep, Num, Oddity, Payload, Script, SegmentSpec, Step, StepKind, VectorCall};
@@ -110,9 +111,10 @@ impl Generator {
             6 => spec.flags = self.random.pick(&FLAGS).copied().unwrap_or_default(),
             7 => spec.window = self.random.pick(&WINDOWS).copied().unwrap_or(0),
             8 => spec.payload = Payload::Pattern(self.random.pick(&LENGTHS).copied().unwrap_or(0)),
-            9 => match self.random.below(3) {
+            9 => match self.random.below(4) {
                 0 => spec.joined = !spec.joined,
                 1 => spec.flow = u8::try_from(self.random.below(3)).unwrap_or(0),
+                2 => spec.ecn = self.random.pick(&Codepoint::ALL).copied().unwrap_or_default(),
                 _ => spec.urgent = self.random.pick(&LENGTHS).copied().unwrap_or(0),
             },
             10 => spec.options = self.random.pick(&options()).cloned().unwrap_or_default(),
@@ -165,8 +167,15 @@ const LENGTHS: [u16; 9] = [0, 1, 2, 10, 100, 536, 1000, 1460, 2000];
 const FLAGS: [Flags; 10] =
     [Flags(0x10), Flags(0x18), Flags(0x11), Flags(0x02), Flags(0x12), Flags(0x04), Flags(0x14), Flags(0x01), Flags(0x00), Flags(0x30)];
 
-const ODDITIES: [Option<Oddity>; 6] =
-    [None, None, Some(Oddity::BadChecksum), Some(Oddity::DataOffset(4)), Some(Oddity::Truncated(10)), Some(Oddity::Reserved(5))];
+const ODDITIES: [Option<Oddity>; 7] = [
+    None,
+    None,
+    Some(Oddity::BadChecksum),
+    Some(Oddity::DataOffset(4)),
+    Some(Oddity::Truncated(10)),
+    Some(Oddity::Reserved(5)),
+    Some(Oddity::IpOption),
+];
 
 fn options() -> [Vec<TcpOption>; 6] {
     [

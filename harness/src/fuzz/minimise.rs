@@ -1,5 +1,6 @@
 //! Makes a case smaller while it shows the same.
 
+use tcp_reference::ip::Codepoint;
 use tcp_vectors::model::{Payload, Step, StepKind};
 
 use super::Case;
@@ -73,12 +74,13 @@ fn attempt(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool, change: 
 }
 
 /// Ways to make a step plainer.
-const PLAINER: [fn(&mut Step); 9] = [
+const PLAINER: [fn(&mut Step); 10] = [
     |step| step.after = 0,
     |step| step.after -= step.after % 1_000_000,
     |step| inject(step, |spec| spec.oddity = None),
     |step| inject(step, |spec| spec.options.clear()),
     |step| inject(step, |spec| spec.joined = false),
+    |step| inject(step, |spec| spec.ecn = Codepoint::NotEct),
     |step| inject(step, |spec| spec.urgent = 0),
     |step| inject(step, |spec| spec.window = 65_535),
     |step| inject(step, |spec| spec.payload = Payload::Pattern(0)),

@@ -51,6 +51,8 @@ impl From<SetOption> for Setting {
             SetOption::KeepAlive(us) => Setting::KeepaliveUs(us),
             SetOption::Timeout(us) => Setting::TimeoutUs(us),
             SetOption::Mss(octets) => Setting::Mss(octets),
+            SetOption::Dscp(dscp) => Setting::Dscp(dscp),
+            SetOption::HopLimit(ttl) => Setting::Ttl(ttl),
         }
     }
 }
@@ -67,6 +69,8 @@ impl Setting {
             Setting::KeepaliveUs(us) => SetOption::KeepAlive(us),
             Setting::TimeoutUs(us) => SetOption::Timeout(us),
             Setting::Mss(octets) => SetOption::Mss(octets),
+            Setting::Dscp(dscp) => SetOption::Dscp(dscp),
+            Setting::Ttl(ttl) => SetOption::HopLimit(ttl),
             Setting::Congestion(_) => return None,
         })
     }

@@ -167,6 +167,12 @@ pub struct Options {
     /// Maximum segment size offered, octets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mss: Option<u16>,
+    /// DSCP of the DS field, 0 to 63.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dscp: Option<u8>,
+    /// Time to live, or hop limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u8>,
     /// Congestion control by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub congestion: Option<String>,
@@ -192,6 +198,10 @@ pub enum SetOption {
     TimeoutUs(Option<u64>),
     /// Maximum segment size offered, octets.
     Mss(u16),
+    /// DSCP of the DS field, 0 to 63.
+    Dscp(u8),
+    /// Time to live, or hop limit.
+    Ttl(u8),
     /// Congestion control by its name.
     Congestion(String),
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use tcp_reference::api::{Call, CallResult, How};
 use tcp_reference::icmp::Icmp;
+use tcp_reference::ip::{Codepoint, IpHeader};
 use tcp_reference::segment::{Flags, Segment, TcpOption};
 use tcp_reference::seq::Seq;
 
@@ -26,7 +27,7 @@ pub fn segment(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) 
 pub fn segment_at_edge(segment: &Segment, distance: i32, ack_base: Option<Seq>) -> String {
     let plain = self::segment(segment, None, ack_base);
     let rest = plain.split_once(')').map_or("", |(_, rest)| rest);
-    format!("{} {{rcv_right{distance:+}}}({}){rest}", segment.flags, segment.payload.len())
+    format!("{}{} {{rcv_right{distance:+}}}({}){rest}", header(segment.ip), segment.flags, segment.payload.len())
 }
 
 /// An ICMP error; the number of the segment that it quotes is relative to the stack's ISN.
@@ -39,6 +40,22 @@ pub fn icmp(icmp: &Icmp, base: Option<Seq>) -> String {
     }
 }
 
+/// What of the IP header is out of the ordinary.
+fn header(ip: IpHeader) -> String {
+    let mut text = match ip.ecn() {
+        Codepoint::NotEct => String::new(),
+        codepoint => format!("[{}] ", codepoint.name()),
+    };
+    if ip.dscp() != 0 {
+        let _ = write!(text, "[dscp {}] ", ip.dscp());
+    }
+    if ip.hop_limit != IpHeader::default().hop_limit {
+        let _ = write!(text, "[ttl {}] ", ip.hop_limit);
+    }
+    text += if ip.options { "[ip-option] " } else { "" };
+    text
+}
+
 /// Flags and numbers alone.
 #[must_use]
 pub fn numbers(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) -> String {
@@ -46,10 +63,11 @@ pub fn numbers(segment: &Segment, seq_base: Option<Seq>, ack_base: Option<Seq>) 
     // A RST that answers a segment without ACK has the number 0 itself, whatever the ISN.
     let zero = segment.is_rst() && segment.seq == Seq(0);
     let seq = number(segment.seq, if zero { None } else { seq_base });
-    let mut text = match seq {
-        Relative::Near(from) => format!("{} {from}:{}({len})", segment.flags, from + i64::try_from(len).unwrap_or(0)),
-        Relative::Far(n) => format!("{} {{zero+{n}}}({len})", segment.flags),
+    let text = match seq {
+        Relative::Near(from) => format!("{from}:{}({len})", from + i64::try_from(len).unwrap_or(0)),
+        Relative::Far(n) => format!("{{zero+{n}}}({len})"),
     };
+    let mut text = format!("{}{} {text}", header(segment.ip), segment.flags);
     if segment.is_ack() {
         match number(segment.ack, ack_base) {
             Relative::Near(ack) => write!(text, " ack {ack}"),

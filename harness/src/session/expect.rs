@@ -116,7 +116,8 @@ impl Session<'_> {
 fn matches(spec: &ExpectSpec, seen: &Seen) -> bool {
     let (segment, view) = (&seen.segment, &seen.before);
     let number = |num: Option<Num>, is: tcp_reference::seq::Seq| num.is_none_or(|n| view.resolve(n) == is);
-    segment.flags.without(Flags::PSH) == spec.flags.without(Flags::PSH)
+    spec.ecn.is_none_or(|codepoint| codepoint == segment.ip.ecn())
+        && segment.flags.without(Flags::PSH) == spec.flags.without(Flags::PSH)
         && number(spec.seq, segment.seq)
         && spec.len.is_none_or(|n| usize::from(n) == segment.payload.len())
         && (!segment.is_ack() || number(spec.ack, segment.ack))
@@ -125,7 +126,8 @@ fn matches(spec: &ExpectSpec, seen: &Seen) -> bool {
 }
 
 fn wanted(spec: &ExpectSpec, view: &View) -> String {
-    let mut text = format!("{}", spec.flags.without(Flags::PSH));
+    let codepoint = spec.ecn.map(|codepoint| format!("[{}] ", codepoint.name())).unwrap_or_default();
+    let mut text = format!("{codepoint}{}", spec.flags.without(Flags::PSH));
     let relative = |num: Num, base: Option<tcp_reference::seq::Seq>| base.map_or(0, |b| view.resolve(num).offset_from(b));
     if let Some(seq) = spec.seq {
         let (from, len) = (relative(seq, view.iss().or(Some(tcp_reference::seq::Seq(0)))), i32::from(spec.len.unwrap_or(0)));

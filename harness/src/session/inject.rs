@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tcp_reference::icmp::Icmp;
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::{Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Malformed, What, WireDefect};
@@ -70,6 +71,7 @@ impl Session<'_> {
             urgent: spec.urgent,
             options: with_absolute_edges(&spec.options, view.iss().unwrap_or_default()),
             payload: Vec::new(),
+            ip: IpHeader::default().with_ecn(spec.ecn),
         };
         let position = segment.text_start().since(view.irs() + 1);
         segment.payload = match &spec.payload {
@@ -140,6 +142,6 @@ fn redirect(tuple: &mut Tuple, oddity: Oddity) {
     match oddity {
         Oddity::From(address) => tuple.remote = odd(address).map_or(tuple.remote, |ip| SocketAddr::new(ip, tuple.remote.port())),
         Oddity::To(address) => tuple.local = odd(address).map_or(tuple.local, |ip| SocketAddr::new(ip, tuple.local.port())),
-        Oddity::BadChecksum | Oddity::DataOffset(_) | Oddity::Truncated(_) | Oddity::Reserved(_) | Oddity::Fragment => {}
+        Oddity::BadChecksum | Oddity::DataOffset(_) | Oddity::Truncated(_) | Oddity::Reserved(_) | Oddity::Fragment | Oddity::IpOption => {}
     }
 }

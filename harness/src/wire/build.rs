@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use etherparse::checksum::Sum16BitWords;
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::Segment;
 use tcp_vectors::model::Oddity;
 
@@ -35,23 +36,6 @@ impl fmt::Display for WireError {
 
 impl std::error::Error for WireError {}
 
-/// The fields of an IP header that a caller may choose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct IpFields {
-    /// IPv4's time to live, IPv6's hop limit.
-    pub hop_limit: u8,
-    /// IPv4's type of service, IPv6's traffic class; its low two bits are ECN.
-    pub traffic_class: u8,
-    /// IPv4's identification; unused with IPv6.
-    pub identification: u16,
-}
-
-impl Default for IpFields {
-    fn default() -> IpFields {
-        IpFields { hop_limit: 64, traffic_class: 0, identification: 0 }
-    }
-}
-
 /// A valid datagram with this segment. Its options stand in the given order, padded with zero octets to a multiple of four.
 ///
 /// # Errors
@@ -67,16 +51,8 @@ pub fn build(from: SocketAddr, to: SocketAddr, segment: &Segment) -> Result<Vec<
 /// # Errors
 /// See [`WireError`]; `out` is then unspecified.
 pub fn build_into(out: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, segment: &Segment) -> Result<(), WireError> {
-    build_with(out, from, to, segment, IpFields::default())
-}
-
-/// As [`build_into`], with chosen fields of the IP header.
-///
-/// # Errors
-/// See [`WireError`]; `out` is then unspecified.
-pub fn build_with(out: &mut Vec<u8>, from: SocketAddr, to: SocketAddr, segment: &Segment, ip: IpFields) -> Result<(), WireError> {
     out.clear();
-    ip_header(out, from.ip(), to.ip(), TCP, ip)?;
+    ip_header(out, from.ip(), to.ip(), TCP, segment.ip)?;
     let start = out.len();
     out.extend_from_slice(&from.port().to_be_bytes());
     out.extend_from_slice(&to.port().to_be_bytes());
@@ -129,7 +105,12 @@ pub fn build_odd(from: SocketAddr, to: SocketAddr, segment: &Segment, oddity: Od
             out.splice(start..start, [TCP, 0, 0, 1, 0, 0, 0, 1]);
             set_ip_length(&mut out, start)?;
         }
-        Oddity::From(_) | Oddity::To(_) => {}
+        Oddity::IpOption if from.is_ipv4() => {
+            out[0] += 1;
+            out.splice(start..start, [UNKNOWN_IP_OPTION, 4, 0, 0]);
+            set_ip_length(&mut out, start + 4)?;
+        }
+        Oddity::From(_) | Oddity::To(_) | Oddity::IpOption => {}
     }
     Ok(out)
 }
@@ -141,7 +122,7 @@ pub fn build_odd(from: SocketAddr, to: SocketAddr, segment: &Segment, oddity: Od
 pub fn echo_request_into(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, id: u16, seq: u16) -> Result<(), WireError> {
     out.clear();
     let (protocol, kind) = if from.is_ipv4() { (ICMP_V4, 8) } else { (ICMP_V6, 128) };
-    ip_header(out, from, to, protocol, IpFields::default())?;
+    ip_header(out, from, to, protocol, IpHeader::default())?;
     let start = out.len();
     out.extend_from_slice(&[kind, 0, 0, 0]);
     out.extend_from_slice(&id.to_be_bytes());
@@ -160,13 +141,14 @@ pub(super) const TCP: u8 = 6;
 pub(super) const ICMP_V4: u8 = 1;
 pub(super) const ICMP_V6: u8 = 58;
 const TCP_CHECKSUM_AT: usize = 16;
+/// An option for experiments (RFC 4727 section 3): not to be copied, of class 2, number 30.
+const UNKNOWN_IP_OPTION: u8 = 94;
 
-pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpFields) -> Result<(), WireError> {
+pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u8, ip: IpHeader) -> Result<(), WireError> {
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             out.extend_from_slice(&[0x45, ip.traffic_class, 0, 0]);
-            out.extend_from_slice(&ip.identification.to_be_bytes());
-            out.extend_from_slice(&[0, 0, ip.hop_limit, protocol, 0, 0]);
+            out.extend_from_slice(&[0, 0, 0, 0, ip.hop_limit, protocol, 0, 0]);
             out.extend_from_slice(&from.octets());
             out.extend_from_slice(&to.octets());
             Ok(())
@@ -183,11 +165,11 @@ pub(super) fn ip_header(out: &mut Vec<u8>, from: IpAddr, to: IpAddr, protocol: u
 
 /// Writes the IP header's length field, and for IPv4 its checksum, for a header that ends at `start`.
 pub(super) fn set_ip_length(out: &mut [u8], start: usize) -> Result<(), WireError> {
-    if start == V4_HEADER {
+    if out[0] >> 4 == 4 {
         let total = u16::try_from(out.len()).map_err(|_| WireError::TooLong)?;
         out[2..4].copy_from_slice(&total.to_be_bytes());
         out[10..12].copy_from_slice(&[0, 0]);
-        let sum = Sum16BitWords::new().add_slice(&out[..V4_HEADER]).ones_complement();
+        let sum = Sum16BitWords::new().add_slice(&out[..start]).ones_complement();
         out[10..12].copy_from_slice(&sum.to_ne_bytes());
     } else {
         let payload = u16::try_from(out.len() - V6_HEADER).map_err(|_| WireError::TooLong)?;

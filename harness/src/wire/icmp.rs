@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tcp_reference::icmp::{Icmp as Quoting, IcmpError};
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::Tuple;
 use tcp_reference::seq::Seq;
 
-use super::build::{ICMP_V4, ICMP_V6, IpFields, TCP, WireError, ip_header, set_checksum, set_ip_length};
+use super::build::{ICMP_V4, ICMP_V6, TCP, WireError, ip_header, set_checksum, set_ip_length};
 use super::{Icmp, IcmpKind};
 
 /// An ICMP or ICMPv6 error from the peer's address about a segment that the stack sent from `tuple.local` to `tuple.remote` with this SEG.SEQ
@@ -20,7 +21,7 @@ pub fn icmp_error(tuple: Tuple, seq: Seq, len: u16, error: IcmpError) -> Result<
     let (_, kind, code) = codes(v4).find(|(e, ..)| *e == error).ok_or(WireError::NoSuchError)?;
     let protocol = if v4 { ICMP_V4 } else { ICMP_V6 };
     let mut out = Vec::with_capacity(96);
-    ip_header(&mut out, peer.ip(), stack.ip(), protocol, IpFields::default())?;
+    ip_header(&mut out, peer.ip(), stack.ip(), protocol, IpHeader::default())?;
     let start = out.len();
     out.extend_from_slice(&[kind, code, 0, 0, 0, 0, 0, 0]);
     out.extend_from_slice(&quotation(stack, peer, seq, len)?);
@@ -32,7 +33,7 @@ pub fn icmp_error(tuple: Tuple, seq: Seq, len: u16, error: IcmpError) -> Result<
 /// The quoted segment's IP header, with the length of the whole segment, and 8 octets behind it.
 fn quotation(from: SocketAddr, to: SocketAddr, seq: Seq, len: u16) -> Result<Vec<u8>, WireError> {
     let mut quoted = Vec::new();
-    ip_header(&mut quoted, from.ip(), to.ip(), TCP, IpFields::default())?;
+    ip_header(&mut quoted, from.ip(), to.ip(), TCP, IpHeader::default())?;
     let start = quoted.len();
     quoted.resize(start + LEAST_TCP_HEADER + usize::from(len), 0);
     set_ip_length(&mut quoted, start)?;

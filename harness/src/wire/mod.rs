@@ -13,7 +13,7 @@ mod icmp;
 mod options;
 mod read;
 
-pub use build::{IpFields, WireError, build, build_into, build_odd, build_with, echo_request_into};
+pub use build::{WireError, build, build_into, build_odd, echo_request_into};
 pub use icmp::{icmp_error, quoted};
 pub use options::{encode_options, parse_options};
 pub use read::{Icmp, IcmpKind, Read, Skipped, Tcp, read};

@@ -6,6 +6,7 @@ use etherparse::err::packet::SliceError;
 use etherparse::{
     IcmpEchoHeader, Icmpv4Slice, Icmpv4Type, Icmpv6Slice, Icmpv6Type, LaxNetSlice, LaxSlicedPacket, TcpSlice, TransportSlice,
 };
+use tcp_reference::ip::IpHeader;
 use tcp_reference::segment::{Flags, Segment};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::WireDefect;
@@ -105,7 +106,7 @@ pub enum Skipped {
 /// [`Skipped`] says why there is no value. No octets make it panic.
 pub fn read(ip: &[u8]) -> Result<Read, Skipped> {
     let sliced = LaxSlicedPacket::from_ip(ip).map_err(|_| Skipped::NotIp)?;
-    let (source, destination, protocol, payload, fragment, incomplete) = match sliced.net.as_ref() {
+    let (source, destination, ip, protocol, payload, fragment, incomplete) = match sliced.net.as_ref() {
         Some(LaxNetSlice::Ipv4(v4)) => {
             let header = v4.header();
             if etherparse::checksum::Sum16BitWords::new().add_slice(header.slice()).ones_complement() != 0 {
@@ -113,13 +114,16 @@ pub fn read(ip: &[u8]) -> Result<Read, Skipped> {
             }
             let p = v4.payload();
             let ends = (IpAddr::V4(header.source_addr()), IpAddr::V4(header.destination_addr()));
-            (ends.0, ends.1, p.ip_number.0, p.payload, p.fragmented, p.incomplete)
+            let octet = |at: usize| header.slice().get(at).copied().unwrap_or(0);
+            let ip = IpHeader { traffic_class: octet(1), hop_limit: header.ttl(), options: header.ihl() > 5 };
+            (ends.0, ends.1, ip, p.ip_number.0, p.payload, p.fragmented, p.incomplete)
         }
         Some(LaxNetSlice::Ipv6(v6)) => {
             let header = v6.header();
             let p = v6.payload();
             let ends = (IpAddr::V6(header.source_addr()), IpAddr::V6(header.destination_addr()));
-            (ends.0, ends.1, p.ip_number.0, p.payload, p.fragmented, p.incomplete)
+            let ip = IpHeader { traffic_class: header.traffic_class(), hop_limit: header.hop_limit(), options: false };
+            (ends.0, ends.1, ip, p.ip_number.0, p.payload, p.fragmented, p.incomplete)
         }
         Some(LaxNetSlice::Arp(_)) | None => return Err(Skipped::NotIp),
     };
@@ -133,7 +137,7 @@ pub fn read(ip: &[u8]) -> Result<Read, Skipped> {
         Some(TransportSlice::Tcp(tcp)) => {
             let source = SocketAddr::new(source, tcp.source_port());
             let destination = SocketAddr::new(destination, tcp.destination_port());
-            let (segment, defects) = read_segment(&tcp, source.ip(), destination.ip());
+            let (segment, defects) = read_segment(&tcp, source.ip(), destination.ip(), ip);
             Ok(Read::Tcp(Tcp { source, destination, segment, defects }))
         }
         Some(TransportSlice::Icmpv4(icmp)) => Ok(Read::Icmp(Icmp { source, destination, kind: icmp_v4(&icmp) })),
@@ -156,7 +160,7 @@ const FIXED_HEADER: usize = 20;
 /// The reserved bits of octet 12, the AE bit left out.
 const RESERVED: u8 = 0b1110;
 
-fn read_segment(tcp: &TcpSlice<'_>, source: IpAddr, destination: IpAddr) -> (Segment, Vec<WireDefect>) {
+fn read_segment(tcp: &TcpSlice<'_>, source: IpAddr, destination: IpAddr, ip: IpHeader) -> (Segment, Vec<WireDefect>) {
     let mut defects = Vec::new();
     if !checksum_matches(tcp.slice(), source, destination) {
         defects.push(WireDefect::BadChecksum);
@@ -173,6 +177,7 @@ fn read_segment(tcp: &TcpSlice<'_>, source: IpAddr, destination: IpAddr) -> (Seg
         urgent: tcp.urgent_pointer(),
         options: parse_options(tcp.options(), &mut defects),
         payload: tcp.payload().to_vec(),
+        ip,
     };
     (segment, defects)
 }

@@ -12,6 +12,8 @@ use crate::segment::{Flags, Segment};
 use crate::state::State;
 use crate::tcb::Conn;
 
+/// Surprise of a segment that is lost for its IP options.
+const IP_OPTION: u8 = 1;
 /// Surprise of a fault after which everything follows exactly: the segment was ignored, or the connection went elsewhere.
 const EXACT: u8 = 2;
 /// Surprise of a segment taken as another one would have been.
@@ -50,6 +52,11 @@ impl Hypothesis {
             h.last.state = state;
             h
         };
+        if segment.ip.options {
+            // The segment did not reach TCP, likelier than anything else.
+            let passed_over = Blame { rule: rules::IP_OPTIONS, level: Level::Must, ..blame(IP_OPTION, "ip-option") };
+            out.push(Hypothesis { blame: Some(passed_over), ..noted() });
+        }
         if !outcomes.iter().any(unaffected) {
             out.push(Hypothesis { blame: Some(blame(EXACT, "ignored")), ..noted() });
         }
@@ -147,11 +154,11 @@ impl Hypothesis {
     pub(crate) fn broken_emission(&self, sent: &Sent<'_>, out: &mut Vec<Hypothesis>) {
         let mut h = self.clone();
         let state = h.conn.state(false);
-        // What is right but for its timestamps is taken as what it is.
-        let unstamped = h.emit_unstamped(sent);
-        let only_stamps = unstamped.is_ok();
-        let Err(misfit) = unstamped.and_then(|licence| h.stamped(sent).map(|()| licence)) else { return };
-        if !only_stamps {
+        // What is right but for its timestamps or its marks of ECN is taken as what it is.
+        let plain = h.emit_plain(sent);
+        let fits = plain.is_ok();
+        let Err(misfit) = plain.and_then(|licence| h.fitted_out(sent, licence)) else { return };
+        if !fits {
             h = self.clone();
         }
         let blame = Blame {
@@ -168,8 +175,9 @@ impl Hypothesis {
             h.clocks.flight.unbounded();
         }
         h.blame = Some(blame);
-        if only_stamps {
+        if fits {
             h.believe_stamps(sent.segment);
+            h.user.ecn.believe();
         } else {
             h.pay_whatever(sent, misfit.cause);
         }

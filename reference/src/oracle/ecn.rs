@@ -1,12 +1,17 @@
-//! What the TCP header shows of ECN (RFC 3168 section 6.1): the setup, ECE and CWR. The codepoint in the IP header is not in the trace.
+//! ECN (RFC 3168 section 6.1): the setup, ECE and CWR in the TCP header, and the codepoint in the IP header.
+//!
+//! RFC 8311 section 4.3 lets experiments put ECT on SYNs, pure ACKs, probes and repetitions. Whether a stack takes part in one is its profile's
+//! to say (`ecn_experiments`); Accurate ECN, which shows on the wire, is not judged at all.
 
 use crate::catalogue::Level;
-use crate::oracle::emission::{BREAKS, Misfit, Sent};
+use crate::ip::Codepoint;
+use crate::oracle::emission::{BREAKS, Licence, Misfit, Sent};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
-use crate::tcb::Conn;
+use crate::state::State;
+use crate::tcb::{Conn, Tcb};
 
 /// What was said of ECN on a connection. Of repeated SYNs that differ, which one counts does not show: then whatever one of them allows is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -23,6 +28,73 @@ pub(crate) struct Ecn {
     cwr_due: bool,
     /// SND.NXT when it came: until that is acknowledged, further ECEs tell nothing new.
     cwr_until: Option<Seq>,
+    /// Either side has sent a SYN of its opening that sets up nothing: whether the stack goes by it does not show.
+    plain: bool,
+    /// Whether the stack's acknowledgments have ECE.
+    echo: Echo,
+    /// CE has come on text that is not acknowledged yet.
+    ce_unacked: bool,
+    /// CE has come on text outside the window, and no acknowledgment has left since.
+    ce_outside: bool,
+    /// The segment that leaves is text that left before.
+    again: bool,
+}
+
+/// Whether an acknowledgment has ECE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Echo {
+    /// It must not: nothing tells of congestion.
+    #[default]
+    No,
+    /// The text leaves it open, or the wire does not show it.
+    Free,
+    /// It must: CE has come, and no CWR since.
+    Owed,
+    /// It should: CE has come on a window probe (section 6.1.6).
+    Wanted,
+}
+
+impl Ecn {
+    /// Whether both sides have set ECN up, for certain.
+    fn echoes(&self) -> bool {
+        self.peer && self.own && !self.accurate && !self.plain
+    }
+
+    /// A segment arrived on an ECN connection: `tcb` is what it made of `was`.
+    fn take_marks(&mut self, was: &Tcb, tcb: &Tcb, segment: &Segment) {
+        let (ce, cwr) = (segment.ip.ecn() == Codepoint::Ce, segment.flags.has(Flags::CWR));
+        if !ce && !cwr {
+            return;
+        }
+        let text = !segment.payload.is_empty();
+        let taken = text && (tcb.rcv_nxt != was.rcv_nxt || tcb.held != was.held);
+        // CWR first: where both are on one segment ECE goes on, since an ACK of a CE packet has it (erratum 3639).
+        if cwr && self.echo != Echo::No {
+            // CWR stands on new text (section 6.1.2). "A packet with the CWR flag set" (6.1.3) may mean any other one as well; and what of a CE
+            // that waits for its ACK together with the CWR, the text does not say.
+            self.echo = if taken && !self.ce_unacked { Echo::No } else { Echo::Free };
+        }
+        if !ce {
+            return;
+        }
+        let probe = segment.payload.len() == 1 && segment.seq == was.rcv_nxt && was.rcv_wnd() == 0;
+        let outside = text && (segment.text_end().le(was.rcv_nxt) || segment.text_start().ge(was.rcv_room));
+        if taken {
+            (self.echo, self.ce_unacked) = (Echo::Owed, true);
+        } else if self.echo == Echo::No {
+            // Section 6.1.3 speaks of data packets: what CE on others is for, and on text that is refused or known already, stays open.
+            match (probe, outside) {
+                (true, _) => self.echo = Echo::Wanted,
+                (false, true) => self.ce_outside = true,
+                (false, false) => self.echo = Echo::Free,
+            }
+        }
+    }
+
+    /// Whatever it was, the stack is believed.
+    pub(crate) fn believe(&mut self) {
+        self.echo = Echo::Free;
+    }
 }
 
 /// Surprise of a segment that lacks one bit.
@@ -40,12 +112,17 @@ impl Hypothesis {
     pub(crate) fn note_ecn(&mut self, before: &Conn, segment: &Segment) {
         let ecn = &mut self.user.ecn;
         if segment.is_syn() {
+            let opens = before.tcb().is_none_or(|t| t.state == State::SynReceived);
+            ecn.plain |= opens && !is_setup(segment);
             ecn.accurate |= segment.flags.any(Flags::AE);
             ecn.peer |= is_setup(segment);
             ecn.other_form |= segment.flags.any(BOTH) && !is_setup(segment);
             return;
         }
         let (Conn::Open(was), Conn::Open(tcb)) = (before, &self.conn) else { return };
+        if ecn.echoes() {
+            ecn.take_marks(was, tcb, segment);
+        }
         // ECE goes on until the CWR has arrived, which stands on text from there on.
         if ecn.cwr_until.is_some_and(|until| tcb.snd_una.gt(until)) {
             ecn.cwr_until = None;
@@ -66,8 +143,11 @@ impl Hypothesis {
         if segment.is_syn() && is_setup(segment) && (ecn.peer || !segment.is_ack()) {
             ecn.own = true;
         }
+        ecn.plain |= segment.is_syn() && !is_setup(segment);
         let set_up = if segment.is_syn() { ecn.own } else { ecn.own && ecn.peer };
-        if ecn.accurate || set_up || !segment.flags.any(BOTH) {
+        // "A host MUST NOT set ECT on data packets unless" both have set it up (section 6.1.1).
+        let capable = segment.ip.ecn() != Codepoint::NotEct && !segment.payload.is_empty() && !segment.is_syn();
+        if ecn.accurate || set_up || !(segment.flags.any(BOTH) || capable) {
             return Ok(());
         }
         let rule = match (ecn.other_form, segment.is_syn()) {
@@ -96,8 +176,68 @@ impl Hypothesis {
     pub(crate) fn resent_without_cwr(&mut self, sent: &Sent<'_>) {
         let ecn = self.user.ecn;
         let old = self.conn.tcb().is_some_and(|t| sent.segment.end().le(t.snd_nxt));
+        self.user.ecn.again = old && !sent.segment.payload.is_empty();
         if old && ecn.own && ecn.peer && !ecn.accurate && sent.segment.flags.has(Flags::CWR) {
             self.depart(rules::CWR_ON_NEW_TEXT, sent.event);
         }
+    }
+
+    /// The codepoint of a segment that is right otherwise, and the ECE of an acknowledgment.
+    pub(crate) fn marked(&mut self, sent: &Sent<'_>, licence: Licence) -> Result<(), Misfit> {
+        let (seg, ecn) = (sent.segment, &mut self.user.ecn);
+        let again = std::mem::take(&mut ecn.again);
+        // A reset is no part of the traffic that section 6.1 speaks of.
+        if ecn.accurate || seg.is_rst() {
+            return Ok(());
+        }
+        let wrong = |rule, kind, level| Err(Misfit { level, ..Misfit::new(rule, kind, ONE_BIT) });
+        let probes = licence.rule == rules::PROBE;
+        if probes && seg.flags.has(Flags::CWR) {
+            return wrong(rules::PROBE_UNMARKED, "cwr", Level::Must);
+        }
+        if seg.ip.ecn() != Codepoint::NotEct && !sent.profile.ecn_experiments {
+            let bare = seg.payload.is_empty() && !seg.is_fin();
+            let rule = match (seg.is_syn(), probes, bare, again) {
+                (true, ..) => Some(rules::ECT_ON_SYN),
+                (_, true, ..) => Some(rules::PROBE_UNMARKED),
+                (_, _, true, _) => Some(rules::ECT_ON_ACK),
+                (_, _, _, true) => Some(rules::ECT_ON_RESENT),
+                _ => None,
+            };
+            if let Some(rule) = rule {
+                return wrong(rule, "ecn-codepoint", Level::Must);
+            }
+        }
+        // In TIME-WAIT all of the peer's text has come: no CWR can follow that would end the series.
+        let ends = self.conn.tcb().is_none_or(|t| t.state == State::TimeWait);
+        let ecn = &mut self.user.ecn;
+        if seg.is_syn() || !seg.is_ack() || ends || !ecn.echoes() {
+            return Ok(());
+        }
+        let departs = match (ecn.echo, seg.flags.has(Flags::ECE)) {
+            (Echo::No, true) if ecn.ce_outside => {
+                ecn.echo = Echo::Free;
+                Some(rules::CE_OUTSIDE)
+            }
+            (Echo::No, true) | (Echo::Owed, false) => return wrong(rules::CE_ECHOED, "ece", Level::Spec),
+            (Echo::Wanted, false) => {
+                ecn.echo = Echo::No;
+                Some(rules::CE_ON_PROBE)
+            }
+            (Echo::Wanted, true) => {
+                ecn.echo = Echo::Owed;
+                None
+            }
+            (Echo::Free, false) => {
+                ecn.echo = Echo::No;
+                None
+            }
+            (Echo::No, false) | (Echo::Free | Echo::Owed, true) => None,
+        };
+        (ecn.ce_unacked, ecn.ce_outside) = (false, false);
+        if let Some(rule) = departs {
+            self.depart(rule, sent.event);
+        }
+        Ok(())
     }
 }

@@ -83,15 +83,21 @@ const UNCALLED: u8 = 8;
 impl Hypothesis {
     /// Judges a segment; on success the explanation has moved on.
     pub(crate) fn emit(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
-        let licence = self.emit_unstamped(sent)?;
+        let licence = self.emit_plain(sent)?;
+        self.fitted_out(sent, licence)
+    }
+
+    /// What a segment says besides itself: its timestamps, and its marks of ECN.
+    pub(crate) fn fitted_out(&mut self, sent: &Sent<'_>, licence: Licence) -> Result<Licence, Misfit> {
         if !sent.profile.lets(Lenience::TimestampsUnchecked) {
             self.stamped(sent)?;
         }
+        self.marked(sent, licence)?;
         Ok(licence)
     }
 
-    /// The same, whatever its timestamps are.
-    pub(crate) fn emit_unstamped(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
+    /// The same, whatever its timestamps and its marks are.
+    pub(crate) fn emit_plain(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         self.flags_in_use(sent)?;
         self.emit_in_use(sent)
     }

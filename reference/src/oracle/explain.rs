@@ -3,6 +3,7 @@
 use crate::api::{Call, CallResult};
 use crate::catalogue::{Level, RuleId};
 use crate::finding::{Class, Finding};
+use crate::ip::Codepoint;
 use crate::oracle::connection::{Context, Entry};
 use crate::oracle::hypothesis::{Blame, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
@@ -72,6 +73,9 @@ fn relative(segment: &Segment, h: Option<&Hypothesis>) -> String {
         text += &format!("<ACK={}>", name(segment.ack, irs, "IRS"));
     }
     text += &format!("<CTL={}>", segment.flags);
+    if segment.ip.ecn() != Codepoint::NotEct {
+        text += &format!("[{}]", segment.ip.ecn().name());
+    }
     if !segment.payload.is_empty() {
         text += &format!(" with {} octets of text", segment.payload.len());
     }

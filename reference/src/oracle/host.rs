@@ -10,6 +10,7 @@ use crate::oracle::arrival::Port;
 use crate::oracle::connection::{Connection, Entry, Judged, Kind, entry_of_call};
 use crate::oracle::emission::Licence;
 use crate::oracle::explain;
+use crate::oracle::header::Asked;
 use crate::oracle::hypothesis::Hypothesis;
 use crate::oracle::isn::Isns;
 use crate::oracle::options::{Circumstances, breaches};
@@ -41,6 +42,8 @@ pub struct Oracle {
     isns: Isns,
     /// The user has set an MSS on some socket.
     mss_set: bool,
+    /// What users have asked for of the IP header.
+    headers: BTreeMap<Tuple, Asked>,
 }
 
 /// What a socket stands for.
@@ -95,6 +98,7 @@ impl Oracle {
             now: 0,
             isns: Isns::default(),
             mss_set: false,
+            headers: BTreeMap::new(),
         }
     }
 
@@ -243,6 +247,13 @@ impl Oracle {
         self.adopt_connect(tuple, segment, trace);
         self.connections.entry(tuple).or_insert_with(|| Connection::new(tuple));
         self.judge(tuple, index, Kind::Emit, usize::MAX, trace);
+        if let (Some(asked), Some(c)) = (self.headers.get_mut(&tuple), self.connections.get(&tuple)) {
+            let lives = |h: &Hypothesis| !matches!(h.conn.state(false), State::Closed | State::TimeWait);
+            let own = asked.stream == c.stream() && c.unjudged.is_none() && c.hypotheses.iter().all(lives);
+            if let Some((rule, kind, allowed)) = asked.breach(segment, trace.events[index].from).filter(|_| own) {
+                self.find(rule, kind, tuple, index, trace, &allowed);
+            }
+        }
         if segment.is_syn() {
             // MAY-2 sets the number where a SYN reopens TIME-WAIT.
             let reopened = self.connections.get(&tuple).is_some_and(|c| c.hypotheses.iter().any(|h| h.user.least_iss.is_some()));
@@ -321,6 +332,12 @@ impl Oracle {
                 self.connecting.push((*port, *remote_port, *family, *socket, index));
             }
             (Call::Set { option: SetOption::WindowScale(on), .. }, CallResult::Done) => self.profile.window_scale &= *on,
+            (Call::Set { socket, option: option @ (SetOption::Dscp(_) | SetOption::HopLimit(_)) }, CallResult::Done) => {
+                if let Some((tuple, stream)) = self.connection_of(*socket) {
+                    let asked = self.headers.entry(tuple).or_insert_with(|| Asked::new(stream));
+                    asked.set(stream, *option, trace.events[index].at);
+                }
+            }
             (Call::Accept { socket }, _) => self.accept(index, *socket, result, trace),
             (Call::Send { socket, data, urgent }, CallResult::Count(n)) => {
                 self.refuses(index, *socket, *n, trace);

@@ -12,6 +12,7 @@ mod ecn;
 mod emission;
 mod explain;
 mod giving_up;
+mod header;
 mod host;
 mod hypothesis;
 mod icmp;

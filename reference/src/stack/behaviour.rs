@@ -73,6 +73,10 @@ impl Endpoint {
             ecn,
             cwr,
             reduced_until,
+            ce,
+            dscp,
+            hop_limit,
+            ect_everywhere,
             now: _,
             outbox,
             mutant: _,
@@ -85,6 +89,7 @@ impl Endpoint {
         }
         (unacked, unacked_at, ahead, closing, nodelay, urgent_end, keepalive, user_timeout).hash(to);
         (scaling_asked, reports, ecn, cwr, reduced_until, outbox).hash(to);
+        (ce, dscp, hop_limit, ect_everywhere).hash(to);
         absolute.then_some((seen, stamps)).hash(to);
         timers.behaviour(now, to);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
 use crate::arrives::timestamps::refused_by;
 use crate::catalogue::RuleId;
+use crate::ip::IpHeader;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
@@ -55,6 +56,13 @@ pub struct Endpoint {
     /// An ECE has come, and the next new text bears CWR; and where the window ends for which it came.
     pub(crate) cwr: bool,
     pub(crate) reduced_until: Option<Seq>,
+    /// CE has come, and no CWR since: acknowledgments have ECE.
+    pub(crate) ce: bool,
+    /// The DS codepoint and the hop limit that the user wants.
+    pub(crate) dscp: u8,
+    pub(crate) hop_limit: u8,
+    /// Every segment has ECT.
+    pub(crate) ect_everywhere: bool,
     /// The clock at the last event.
     pub(crate) now: Micros,
     /// Segments to send, each with a delay.
@@ -119,6 +127,10 @@ impl Endpoint {
             ecn: false,
             cwr: false,
             reduced_until: None,
+            ce: false,
+            dscp: 0,
+            hop_limit: IpHeader::default().hop_limit,
+            ect_everywhere: false,
             now: 0,
             outbox: Vec::new(),
             mutant: None,
@@ -185,6 +197,7 @@ impl Endpoint {
         if segment.is_syn() && (begins || matches!(self.conn, Conn::SynSent(_))) {
             self.reports.on = policy.sack && segment.sack_permitted();
             self.ecn = policy.ecn && begins && segment.flags.has(Flags::ECE | Flags::CWR) && !segment.flags.any(Flags::AE);
+            self.ect_everywhere = self.ecn && policy.ect_everywhere;
         }
         self.apply(outcome, segment, now, policy);
         retired
@@ -217,6 +230,7 @@ impl Endpoint {
                 self.note_reports(&before, segment);
             }
             self.take_text(&before, segment);
+            self.take_marks(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
             self.note_sacked(segment);
             self.take_ack(&before, segment, acceptable, now);
@@ -679,6 +693,12 @@ impl Endpoint {
                 self.keepalive = interval;
                 self.heard(now);
             }
+            // A mutant that takes the first value only, or none.
+            SetOption::Dscp(_) if self.dscp != 0 && self.mutated(Fault::StaysPut, rules::DS_CHANGES) => {}
+            SetOption::Dscp(_) if self.mutated(Fault::StaysPut, rules::DS_SETTABLE) => {}
+            SetOption::Dscp(dscp) => self.dscp = dscp ^ u8::from(self.mutated(Fault::Departs, rules::DS_UNCHANGED)),
+            SetOption::HopLimit(_) if self.mutated(Fault::StaysPut, rules::TTL_SETTABLE) => {}
+            SetOption::HopLimit(ttl) => self.hop_limit = ttl,
             SetOption::Timeout(_)
             | SetOption::Timestamps(_)
             | SetOption::Sack(_)

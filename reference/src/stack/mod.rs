@@ -4,6 +4,7 @@
 //! arguments.
 
 mod behaviour;
+mod ecn;
 mod endpoint;
 mod held_out;
 mod icmp;
@@ -122,6 +123,9 @@ impl Stack {
 
     /// SEGMENT ARRIVES.
     pub fn arrive(&mut self, tuple: Tuple, segment: &Segment) {
+        if segment.ip.options && self.mutated(Fault::NoReply, rules::IP_OPTIONS) {
+            return;
+        }
         if let Some(rule) = not_unicast(&tuple, segment) {
             if self.mutated(Fault::ResetAnyway, rule) {
                 let segment = ResetForm::answering(segment).segment();
@@ -337,6 +341,9 @@ impl Stack {
             matches!(option, SetOption::Timestamps(true)) && !matches!(self.sockets.get(socket as usize), Some(Socket::Listener { .. }));
         if late || option == SetOption::Sack(true) {
             return CallResult::Unsupported;
+        }
+        if option == SetOption::HopLimit(0) {
+            return CallResult::Error(CallError::Invalid);
         }
         if let Some(Socket::Listener { options, .. }) = self.sockets.get_mut(socket as usize) {
             // A timeout and keep-alives are a connection's own.

@@ -5,6 +5,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::ip::Codepoint;
 use crate::profile::SECOND;
 use crate::relation::{Answer, Outcome, ResetForm};
 use crate::segment::{Flags, Segment, TcpOption};
@@ -276,6 +277,10 @@ pub enum Fault {
     TakesBadChecksum,
     /// The target's: a segment whose data offset is too small is taken as one without options.
     TakesBadOffset,
+    /// The segment has the codepoint ECT(0).
+    Ect,
+    /// CWR ends the echo of the CE on its own segment.
+    CwrAfterCe,
 }
 
 impl Mutant {
@@ -448,6 +453,7 @@ impl Mutant {
             }
             Fault::Window(window) => segment.window = window,
             Fault::OptionWithoutLength => segment.options.push(TcpOption::IllFormed(vec![254, 0, 0, 0])),
+            Fault::Ect => segment.ip = segment.ip.with_ecn(Codepoint::Ect0),
             Fault::OptionsEndUnclean => segment.options.extend([TcpOption::Eol, TcpOption::IllFormed(vec![7, 7, 7])]),
             Fault::CorruptsText => {
                 if let Some(octet) = segment.payload.last_mut() {

@@ -356,6 +356,12 @@ mutants! {
     // Listening again, and the local address.
     "listening-again-aborts": Fault::Closes, at [rules::LISTEN_DISTURBS], breaks [rules::LISTEN_DISTURBS];
     "other-source-address": Fault::OtherSource, at [rules::SAME_SOURCE], breaks [rules::SAME_SOURCE];
+    // The IP header.
+    "ds-field-not-set": Fault::StaysPut, at [rules::DS_SETTABLE], breaks [rules::DS_SETTABLE];
+    "ds-field-never-changes": Fault::StaysPut, at [rules::DS_CHANGES], breaks [rules::DS_CHANGES];
+    "ds-field-altered": Fault::Departs, at [rules::DS_UNCHANGED], breaks [rules::DS_UNCHANGED];
+    "time-to-live-not-set": Fault::StaysPut, at [rules::TTL_SETTABLE], breaks [rules::TTL_SETTABLE];
+    "ip-options-not-ignored": Fault::NoReply, at [rules::IP_OPTIONS], breaks [rules::IP_OPTIONS];
     // ICMP errors.
     "icmp-ends-another-connection": Fault::Departs, at [rules::ICMP_OWN_CONNECTION], breaks [rules::ICMP_OWN_CONNECTION];
     "source-quench-aborts": Fault::Closes, at [rules::SOURCE_QUENCH], breaks [rules::SOURCE_QUENCH];
@@ -388,6 +394,19 @@ mutants! {
     // What the user reads.
     "text-spoiled-for-the-user": Fault::CorruptsRead, at [rules::RECEIVE], breaks [rules::RECEIVE];
     "end-of-stream-kept-from-the-user": Fault::NoReply, at [rules::RECEIVE_CLOSE_WAIT], breaks [rules::RECEIVE_CLOSE_WAIT, rules::RECEIVE_LATE];
+    "ect-without-setup": Fault::Ect, at [rules::SEND], breaks [rules::ECN_NEGOTIATED];
+    "ect-on-syn-ack": Fault::Ect, at [rules::LISTEN_SYN], with Policy::with_ecn, breaks [rules::ECT_ON_SYN];
+    "ect-on-syn": Fault::Ect, at [rules::OPEN_ACTIVE], breaks [rules::ECT_ON_SYN];
+    "ect-on-pure-ack": Fault::Ect, at [rules::DELAYED_ACK], with Policy::with_ecn, breaks [rules::ECT_ON_ACK];
+    "ect-on-resent-text": Fault::Ect, at [rules::RETRANSMISSION_TIMEOUT], with Policy::with_ecn, breaks [rules::ECT_ON_RESENT, rules::ECN_NEGOTIATED];
+    "ect-on-probe": Fault::Ect, at [rules::PROBE_UNMARKED], with Policy::with_ecn, breaks [rules::PROBE_UNMARKED];
+    "cwr-on-probe": Fault::Departs, at [rules::PROBE_UNMARKED], with Policy::with_ecn, breaks [rules::PROBE_UNMARKED];
+    "ce-not-echoed": Fault::NoReply, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-echoed-once": Fault::Departs, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-echoed-for-ever": Fault::StaysPut, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-beside-cwr-lost": Fault::CwrAfterCe, at [rules::CE_ECHOED], with Policy::with_ecn, breaks [rules::CE_ECHOED];
+    "ce-outside-the-window-echoed": Fault::Departs, at [rules::CE_OUTSIDE], with Policy::with_ecn, breaks [rules::CE_OUTSIDE];
+    "ce-on-probe-not-echoed": Fault::Departs, at [rules::CE_ON_PROBE], with Policy::with_ecn, breaks [rules::CE_ON_PROBE];
     // Once held out.
     "small-window-waited-out-for-ever": Fault::NoOverride, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::PROBE];
     "options-beside-a-full-mss": Fault::OptionsUncounted, at [rules::MSS_OBEYED], with Policy::with_timestamps, breaks [rules::MSS_OBEYED];

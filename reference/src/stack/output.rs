@@ -2,6 +2,7 @@
 
 use crate::api::Micros;
 use crate::catalogue::RuleId;
+use crate::ip::IpHeader;
 use crate::profile::SECOND;
 use crate::rules;
 use crate::segment::{Flags, Segment};
@@ -261,7 +262,7 @@ impl Endpoint {
             }
             let text = self.unacked[offset..offset + n].to_vec();
             let mut segment = self.ordinary(t, t.snd_nxt, &text, fin);
-            segment.flags |= if self.cwr && !text.is_empty() { Flags::CWR } else { Flags::NONE };
+            self.mark_new(t, &mut segment);
             let idle = t.snd_una == t.snd_nxt;
             let end = segment.end();
             let rule = match (fin, t.state) {
@@ -273,7 +274,7 @@ impl Endpoint {
                 t.fin_sent = fin.then(|| end - 1);
                 t.snd_nxt = end;
             }
-            self.cwr &= text.is_empty();
+            self.cwr &= !segment.flags.has(Flags::CWR);
             self.timers.persist = None;
             self.timers.sent_at = Some(now);
             self.put(rule, segment);
@@ -321,6 +322,7 @@ impl Endpoint {
         if !text.is_empty() && !self.mutated(Fault::Departs, rules::PUSH_LAST) {
             segment.flags |= Flags::PSH;
         }
+        segment.flags |= if self.ce { Flags::ECE } else { Flags::NONE };
         let ahead = self.urgent_end.map_or(0, |end| end.offset_from(seq));
         let only_first =
             self.mutated(Fault::Departs, rules::URGENT_LENGTH) && self.urgent_end != Some(seq + u32::try_from(text.len()).unwrap_or(0));
@@ -380,6 +382,8 @@ impl Endpoint {
     /// Sends a segment as it is, but for a mutant.
     pub(super) fn spoil(&mut self, rule: RuleId, mut segment: Segment) {
         self.note_tsval(&segment);
+        self.note_marks(&mut segment);
+        segment.ip = IpHeader { hop_limit: self.hop_limit, ..segment.ip.with_dscp(self.dscp) };
         if let Conn::Open(t) = &mut self.conn
             && segment.is_ack()
             && !segment.is_rst()

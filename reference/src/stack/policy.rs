@@ -35,8 +35,10 @@ pub struct Policy {
     pub checks_reset_echo: bool,
     /// SACK is offered and taken up (RFC 2018), and duplicates are reported (RFC 2883).
     pub sack: bool,
-    /// An ECN-setup SYN is answered with an ECN-setup SYN-ACK (RFC 3168), as a sender of text: CE is not seen here.
+    /// An ECN-setup SYN is answered with an ECN-setup SYN-ACK (RFC 3168).
     pub ecn: bool,
+    /// With ECN: every segment has ECT, as in an experiment (RFC 8311 section 4.3).
+    pub ect_everywhere: bool,
     /// A hard ICMP error aborts a synchronized connection too (RFC 9293 SHLD-26; RFC 5461 section 2).
     pub hard_errors_abort: bool,
     /// A soft ICMP error ends an opening (RFC 5461 section 4).
@@ -72,6 +74,7 @@ impl Default for Policy {
             checks_reset_echo: false,
             sack: false,
             ecn: false,
+            ect_everywhere: false,
             hard_errors_abort: false,
             soft_errors_end_opening: false,
             lingers_after_reset: false,
@@ -159,6 +162,7 @@ impl Policy {
             ("SACK", Policy::with_sack()),
             ("SACK and timestamps", Policy { sack: true, ..Policy::with_timestamps() }),
             ("ECN", Policy::with_ecn()),
+            ("ECN with ECT on every segment", Policy { ect_everywhere: true, ..Policy::with_ecn() }),
             ("every ICMP error ends what it may", Policy { hard_errors_abort: true, soft_errors_end_opening: true, ..base.clone() }),
             ("lingers after a reset", Policy { lingers_after_reset: true, ..base.clone() }),
             ("2MSL counts from the first FIN", Policy { restarts_time_wait: false, ..base.clone() }),
@@ -197,6 +201,7 @@ impl Policy {
             rto_min: self.declared_rto_min,
             window_scale: self.window_scale.is_some(),
             timestamps: self.timestamps,
+            ecn_experiments: self.ect_everywhere,
             ..Profile::default()
         }
     }

@@ -2,6 +2,7 @@
 
 use tcp_reference::api::{How, SetOption};
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 
 use super::pool::{Reader, Writer};
@@ -153,6 +154,8 @@ const JOINED: u8 = 1 << 2;
 const ACK_FIELD: u8 = 1 << 3;
 const FAR_SEQ: u8 = 1 << 4;
 const FAR_ACK: u8 = 1 << 5;
+/// The codepoint of ECN stands in the bits from here on.
+const ECN: u8 = 6;
 
 /// The options that need no pool.
 const MSS_1460: [TcpOption; 1] = [TcpOption::Mss(1460)];
@@ -175,6 +178,7 @@ fn segment(o: [u8; STEP], flags: Flags, pool: &mut Reader<'_>) -> SegmentSpec {
     SegmentSpec {
         flow: o[2] & 3,
         joined: o[2] & JOINED != 0,
+        ecn: Codepoint::ALL[usize::from(o[3] >> ECN)],
         flags,
         seq,
         ack: Some(ack).filter(|_| flags.has(Flags::ACK) || o[3] & ACK_FIELD != 0),
@@ -198,6 +202,7 @@ fn put_segment(spec: &SegmentSpec, o: &mut [u8; STEP], pool: &mut Writer) {
     // A segment with ACK and no number has 0 in the field.
     let ack = spec.ack.or(Some(Num { base: Base::Zero, offset: 0 }).filter(|_| spec.flags.has(Flags::ACK)));
     o[2] = spec.flow & 3 | if spec.joined { JOINED } else { 0 } | index(SEQ_BASES, spec.seq.base) << 3;
+    o[3] = (spec.ecn as u8) << ECN;
     let mut far = |offset: i32, at: usize, bit: u8, o: &mut [u8; STEP]| match i16::try_from(offset) {
         Ok(near) => o[at..at + 2].copy_from_slice(&near.to_le_bytes()),
         Err(_) => {
@@ -290,6 +295,7 @@ fn oddity(kind: u8, value: u8) -> Option<Oddity> {
         11 => Oddity::From(address),
         13 if address == OddAddress::Unspecified => Oddity::To(OddAddress::Broadcast),
         13 => Oddity::To(address),
+        15 => Oddity::IpOption,
         _ => return None,
     })
 }
@@ -307,6 +313,7 @@ fn put_oddity(oddity: Option<Oddity>) -> (u8, u8) {
         Some(Oddity::Truncated(n)) => (5, n),
         Some(Oddity::Reserved(n)) => (7, n),
         Some(Oddity::Fragment) => (9, 0),
+        Some(Oddity::IpOption) => (15, 0),
         Some(Oddity::From(a)) => (11, code(a)),
         Some(Oddity::To(a)) => (13, code(a)),
     }
@@ -390,6 +397,12 @@ fn put_call(call: &VectorCall, o: &mut [u8; STEP], pool: &mut Writer) {
 /// Bit 7 of `which` switches an interval off.
 fn set(which: u8, number: u64) -> SetOption {
     let interval = Some(number).filter(|_| which & OFF == 0);
+    let octet = number.to_le_bytes()[0];
+    match which & !OFF {
+        DSCP => return SetOption::Dscp(octet & 63),
+        HOP_LIMIT => return SetOption::HopLimit(octet),
+        _ => {}
+    }
     match (which & !OFF) % 8 {
         0 => SetOption::NoDelay(number & 1 != 0),
         1 => SetOption::AckDelay(interval),
@@ -403,6 +416,9 @@ fn set(which: u8, number: u64) -> SetOption {
 }
 
 const OFF: u8 = 1 << 7;
+/// Beyond the options that eight values tell apart.
+const DSCP: u8 = 8;
+const HOP_LIMIT: u8 = 9;
 
 fn put_set(option: SetOption) -> (u8, u64) {
     let interval = |which: u8, us: Option<u64>| match us {
@@ -418,5 +434,7 @@ fn put_set(option: SetOption) -> (u8, u64) {
         SetOption::Sack(on) => (5, u64::from(on)),
         SetOption::WindowScale(on) => (6, u64::from(on)),
         SetOption::Mss(mss) => (7, u64::from(mss)),
+        SetOption::Dscp(dscp) => (DSCP, u64::from(dscp & 63)),
+        SetOption::HopLimit(ttl) => (HOP_LIMIT, u64::from(ttl)),
     }
 }

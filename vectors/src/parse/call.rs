@@ -204,7 +204,7 @@ fn set(i: &mut In<'_>) -> Parsed<SetOption> {
         i,
         from,
         format!("unknown option `{name}`"),
-        "the options are nodelay, timestamps, sack, window_scale, ack_delay, keepalive, timeout and mss",
+        "the options are nodelay, timestamps, sack, window_scale, ack_delay, keepalive, timeout, mss, dscp and ttl",
     );
     comma(i)?;
     Ok(match name {
@@ -216,6 +216,8 @@ fn set(i: &mut In<'_>) -> Parsed<SetOption> {
         "keepalive" => SetOption::KeepAlive(interval(i)?),
         "timeout" => SetOption::Timeout(interval(i)?),
         "mss" => SetOption::Mss(short(i, "the MSS")?),
+        "dscp" => SetOption::Dscp(byte(i, "the DS codepoint", 63)?),
+        "ttl" => SetOption::HopLimit(byte(i, "the time to live", 255)?),
         _ => return Err(unknown),
     })
 }

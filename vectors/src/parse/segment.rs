@@ -1,6 +1,7 @@
 //! The `<` and `>` lines.
 
 use tcp_reference::icmp::IcmpError;
+use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{FLAG_LETTERS, Flags, TcpOption};
 use tcp_reference::seq::Seq;
 
@@ -54,6 +55,7 @@ pub(crate) const ICMP_ERRORS: [(IcmpError, &str, &str); 9] = [
 ];
 
 fn segment(i: &mut In<'_>, flow: u8) -> Parsed<SegmentSpec> {
+    let ecn = codepoint(i)?.unwrap_or_default();
     let flags = flags(i)?;
     let at = here(i);
     let Span { seq, len } = span(i, Base::Irs)?;
@@ -68,8 +70,8 @@ fn segment(i: &mut In<'_>, flow: u8) -> Parsed<SegmentSpec> {
     let window = short(i, "the window")?;
     let urgent = if eat(i, "urg") { short(i, "the urgent pointer")? } else { 0 };
     let options = options(i)?.unwrap_or_default();
-    let mut spec =
-        SegmentSpec { flow, joined: false, flags, seq, ack, window, urgent, options, payload: Payload::Pattern(len), oddity: None };
+    let (joined, payload, oddity) = (false, Payload::Pattern(len), None);
+    let mut spec = SegmentSpec { flow, joined, ecn, flags, seq, ack, window, urgent, options, payload, oddity };
     while eat(i, "[") {
         bracket(i, &mut spec, len)?;
         want(i, "]", "an extension ends with `]`")?;
@@ -80,12 +82,13 @@ fn segment(i: &mut In<'_>, flow: u8) -> Parsed<SegmentSpec> {
 /// What follows `>`.
 pub(super) fn expect(i: &mut In<'_>) -> Parsed<ExpectSpec> {
     let flow = flow(i)?;
+    let ecn = codepoint(i)?;
     let flags = flags(i)?;
     let Span { seq, len } = span(i, Base::Iss)?;
     let ack = ack(i, flags, Base::Irs)?;
     let window = if eat(i, "win") { Some(short(i, "the window")?) } else { None };
     let options = options(i)?;
-    Ok(ExpectSpec { flow, flags, seq, len, ack, window, options })
+    Ok(ExpectSpec { flow, ecn, flags, seq, len, ack, window, options })
 }
 
 fn flow(i: &mut In<'_>) -> Parsed<u8> {
@@ -96,6 +99,21 @@ fn flow(i: &mut In<'_>) -> Parsed<u8> {
     }
     skip(i);
     Ok(0)
+}
+
+/// packetdrill's `[ce]` before the flags.
+fn codepoint(i: &mut In<'_>) -> Parsed<Option<Codepoint>> {
+    if !eat(i, "[") {
+        return Ok(None);
+    }
+    let from = here(i);
+    let name = word(i);
+    let Some(codepoint) = Codepoint::ALL.into_iter().find(|c| c.name() == name) else {
+        let known = Codepoint::ALL.map(|c| format!("[{}]", c.name()));
+        return Err(since(i, from, "expected a codepoint of ECN", format!("before the flags stands one of {}", known.join(" "))));
+    };
+    want(i, "]", "a codepoint is written `[ce]`")?;
+    Ok(Some(codepoint))
 }
 
 fn flags(i: &mut In<'_>) -> Parsed<Flags> {
@@ -243,7 +261,7 @@ fn option(i: &mut In<'_>) -> Parsed<TcpOption> {
 
 fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
     const HELP: &str = "the extensions are [joined] [text \"…\"] [other] [bad-checksum] [data-offset N] [truncated N] [reserved N] \
-                        [fragment] [from …] [to …]";
+                        [fragment] [ip-option] [from …] [to …]";
     let from = here(i);
     let name = word(i);
     let oddity = match name {
@@ -269,6 +287,7 @@ fn bracket(i: &mut In<'_>, spec: &mut SegmentSpec, len: u16) -> Parsed<()> {
         "truncated" => Oddity::Truncated(byte(i, "the octets that arrive", 60)?),
         "reserved" => Oddity::Reserved(byte(i, "the reserved bits", 7)?),
         "fragment" => Oddity::Fragment,
+        "ip-option" => Oddity::IpOption,
         "from" => Oddity::From(address(i, &ODD_SOURCES)?),
         "to" => Oddity::To(address(i, &ODD_SOURCES[..2])?),
         _ => {

@@ -154,11 +154,18 @@ impl Sockets {
                 SetOption::Sack(on) => switch(namespace, "ipv4/tcp_sack", on),
                 SetOption::WindowScale(on) => switch(namespace, "ipv4/tcp_window_scaling", on),
                 SetOption::Mss(mss) => done(setsockopt(listener, sockopt::TcpMaxSeg, &u32::from(mss))),
+                SetOption::Dscp(_) | SetOption::HopLimit(_) => {
+                    let v4 = listener.local_addr().map_err(|error| from_io(&error))?.is_ipv4();
+                    set_plain(listener, option, v4)
+                }
                 SetOption::NoDelay(_) | SetOption::AckDelay(_) | SetOption::KeepAlive(_) | SetOption::Timeout(_) => {
-                    set_plain(listener, option)
+                    set_plain(listener, option, true)
                 }
             },
-            Entry::Connection(connection) => connection.stream.as_ref().map_or(Ok(CallResult::Done), |stream| set_plain(stream, option)),
+            Entry::Connection(connection) => connection
+                .stream
+                .as_ref()
+                .map_or(Ok(CallResult::Done), |stream| set_plain(stream, option, connection.tuple.local.is_ipv4())),
         }
     }
 
@@ -271,7 +278,7 @@ impl Connection {
 }
 
 /// Options that the kernel has for a socket.
-fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption) -> Result<CallResult, CallError> {
+fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption, v4: bool) -> Result<CallResult, CallError> {
     const SECOND: Micros = 1_000_000;
     match option {
         SetOption::NoDelay(on) => done(setsockopt(socket, sockopt::TcpNoDelay, &on)),
@@ -288,6 +295,11 @@ fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption) -> Result<CallR
             let milliseconds = u32::try_from(us.unwrap_or(0).div_ceil(1000)).map_err(|_| CallError::Invalid)?;
             done(setsockopt(socket, sockopt::TcpUserTimeout, &milliseconds))
         }
+        // The kernel keeps the low two bits, which are ECN's, to itself.
+        SetOption::Dscp(dscp) if v4 => done(setsockopt(socket, sockopt::Ipv4Tos, &(i32::from(dscp) << 2))),
+        SetOption::Dscp(dscp) => done(setsockopt(socket, sockopt::Ipv6TClass, &(i32::from(dscp) << 2))),
+        SetOption::HopLimit(ttl) if v4 => done(setsockopt(socket, sockopt::Ipv4Ttl, &i32::from(ttl))),
+        SetOption::HopLimit(ttl) => done(setsockopt(socket, sockopt::Ipv6Ttl, &i32::from(ttl))),
         // The kernel has no such option for a socket, or only before its SYN has left.
         SetOption::KeepAlive(Some(_))
         | SetOption::AckDelay(_)

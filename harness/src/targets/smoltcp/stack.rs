@@ -332,7 +332,17 @@ impl Stack {
             SetOption::Timeout(timeout) => options.timeout = timeout,
             // Only before the SYN, which is when a listener's sockets get it.
             SetOption::Timestamps(on) if matches!(found, Id::Listener(_)) => options.timestamps = on,
-            SetOption::Timestamps(_) | SetOption::Sack(_) | SetOption::WindowScale(_) | SetOption::Mss(_) => {
+            SetOption::HopLimit(0) => return Err(CallError::Invalid),
+            SetOption::HopLimit(ttl) if let Id::Connection(index) = found => {
+                self.connection_socket(index)?.set_hop_limit(Some(ttl));
+                return Ok(CallResult::Done);
+            }
+            SetOption::Timestamps(_)
+            | SetOption::Sack(_)
+            | SetOption::WindowScale(_)
+            | SetOption::Mss(_)
+            | SetOption::Dscp(_)
+            | SetOption::HopLimit(_) => {
                 return Ok(CallResult::Unsupported);
             }
         }
