@@ -56,6 +56,7 @@ fn linux_of(has_linear_syn_timeouts: bool) -> Profile {
         give_up_orphan: 50 * SECOND,
         accepts_ended: true,
         overrun: 1 << 20,
+        reno: true,
         window_scale: true,
         timestamps: true,
         reasons: vec![
@@ -63,6 +64,7 @@ fn linux_of(has_linear_syn_timeouts: bool) -> Profile {
             "TIME-WAIT lasts 60 s: TCP_TIMEWAIT_LEN; RFC 9293 section 3.4.2 leaves the MSL to the implementation".to_owned(),
             "RTO from 200 ms: TCP_RTO_MIN; RFC 6298 (2.4) SHOULD be 1 s".to_owned(),
             linear.to_owned(),
+            "congestion avoidance is RFC 5681's: the namespace's tcp_congestion_control is set to reno".to_owned(),
             "a connection after close is given up after 8 retransmissions, some 50 s: tcp_orphan_retries".to_owned(),
             "accept gives connections in their order, also one that the peer has reset by then".to_owned(),
             "up to 1 MiB beyond the window is taken: the receive buffer counts memory, not octets".to_owned(),

@@ -193,6 +193,7 @@ impl Policy {
             rto_min: self.declared_rto_min,
             window_scale: self.window_scale.is_some(),
             timestamps: self.timestamps,
+            reno: true,
             ..Profile::default()
         }
     }
