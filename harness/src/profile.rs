@@ -130,6 +130,8 @@ settings! {
     accepts_ended: bool => |profile, value| profile.accepts_ended = value;
     /// Whether the stack is prepared to scale windows.
     window_scale: bool => |profile, value| profile.window_scale = value;
+    /// Whether congestion avoidance is RFC 5681's own.
+    reno: bool => |profile, value| profile.reno = value;
     /// Whether the stack knows timestamps.
     timestamps: bool => |profile, value| profile.timestamps = value;
     /// Octets beyond the advertised window that may be taken.

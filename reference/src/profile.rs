@@ -46,6 +46,9 @@ pub struct Profile {
     pub mtu: u16,
     /// Whether the stack's IP layer puts fragments together again (RFC 9293 MUST-67: MMS_R).
     pub reassembles: bool,
+    /// Whether the stack's congestion avoidance is RFC 5681's, one segment more in each round trip. RFC 9293 MAY-18 allows others, and RFC 9438's
+    /// grows faster.
+    pub reno: bool,
     /// Segments of the initial window: RFC 6928 allows 10.
     pub initial_window: u32,
     /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
@@ -90,6 +93,7 @@ impl Default for Profile {
             give_up_orphan: 100 * SECOND,
             mtu: 1500,
             reassembles: true,
+            reno: false,
             initial_window: 10,
             reply_throttle: None,
             half_duplex_close: true,

@@ -6,6 +6,7 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
+use crate::oracle::avoidance::AfterLoss;
 use crate::oracle::emission::{BREAKS, CLOCK, Misfit, Sent};
 use crate::oracle::hypothesis::{Hypothesis, RecoveryDue};
 use crate::profile::{MILLISECOND, Profile};
@@ -105,6 +106,7 @@ impl Hypothesis {
         let recovers = clocks.resend_below.is_some()
             || clocks.flight.recovery.is_some()
             || clocks.flight.recover.is_some_and(|recover| tcb.snd_una.lt(recover));
+        clocks.after_loss.duplicate(mss);
         let in_recovery = clocks.timeouts > 0 || recovers || clocks.fast_resent || clocks.sacked;
         if in_recovery || tcb.snd_una == tcb.iss {
             return;
@@ -113,6 +115,8 @@ impl Hypothesis {
         if clocks.duplicate_acks == 3 {
             clocks.recovery_due = Some(due(rules::FAST_RETRANSMIT));
             clocks.flight.recover = Some(tcb.snd_nxt);
+            let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
+            clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
             clocks.flight.halve(mss);
             return;
         }
@@ -143,6 +147,8 @@ impl Hypothesis {
         }
         // RFC 5681 section 3.1: "at most SMSS bytes for each ACK"; byte counting (RFC 3465) and CUBIC count what is acknowledged.
         let octets = tcb.snd_una.since(old_una);
+        self.clocks.after_loss.acknowledged(tcb.snd_una, tcb.snd_nxt, mss);
+        let flight = &mut self.clocks.flight;
         if let Some(left) = flight.after.take() {
             flight.limit = left;
         }
@@ -171,11 +177,18 @@ impl Hypothesis {
         let mss = sender_mss(tcb, sent.profile);
         let recovery = Some((tcb.snd_nxt, sent.segment.len()));
         self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, ..self.clocks.flight };
+        // How slow start and the avoidance share what follows does not show.
+        self.clocks.after_loss = AfterLoss::default();
     }
 
     /// Whether the octets of this segment fit the congestion window, whatever a conforming stack makes of it.
     pub(crate) fn within_congestion_window(&mut self, sent: &Sent<'_>) -> Result<(), Misfit> {
         let seg = sent.segment;
+        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        if !seg.payload.is_empty() {
+            let mss = sender_mss(tcb, sent.profile);
+            self.within_half(sent, mss)?;
+        }
         let Some(tcb) = self.conn.tcb() else { return Ok(()) };
         let flight = &mut self.clocks.flight;
         // What SACK blocks take out of the flight is not counted: with them the bound is not known.
@@ -206,7 +219,7 @@ impl Hypothesis {
             }
         }
         let in_flight = seg.text_end().since(una);
-        if seg.end().gt(nxt) && in_flight > flight.limit {
+        if seg.end().gt(nxt) && in_flight > flight.limit.max(self.clocks.after_loss.spread(una, mss)) {
             return misfit(flight.phase);
         }
         let divided = seg.end().gt(nxt) && flight.phase == Phase::Growing && in_flight > flight.counted.max(mss);

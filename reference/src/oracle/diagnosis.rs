@@ -3,6 +3,7 @@
 use crate::api::CallResult;
 use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::{At, Port};
+use crate::oracle::avoidance::AfterLoss;
 use crate::oracle::congestion::CONGESTION_WINDOW;
 use crate::oracle::emission::Sent;
 use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, Last};
@@ -173,6 +174,7 @@ impl Hypothesis {
         if misfit.kind == CONGESTION_WINDOW {
             // A stack without congestion control is told so once.
             h.clocks.flight.unbounded();
+            h.clocks.after_loss = AfterLoss::default();
         }
         h.blame = Some(blame);
         if fits {
@@ -190,6 +192,9 @@ impl Hypothesis {
         let owed = |d: &Due| Some(d.cause) == cause;
         self.dues.forget(owed);
         self.report_sent();
+        if !seg.is_empty() {
+            self.clocks.sent_last = sent.at;
+        }
         if self.conn.tcb().is_none_or(|t| seg.seq.le(t.snd_una)) {
             self.clocks.head_sent.0 = self.clocks.head_sent.0.max(sent.from);
             self.clocks.rto_since = self.clocks.rto_since.max(sent.at);

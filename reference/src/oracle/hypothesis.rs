@@ -4,6 +4,7 @@ use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::lenience::Lenience;
 use crate::oracle::arrival::Port;
+use crate::oracle::avoidance::AfterLoss;
 use crate::oracle::congestion::Flight;
 use crate::oracle::ecn::Ecn;
 use crate::oracle::rto::RtoFloor;
@@ -171,6 +172,13 @@ pub(crate) struct Clocks {
     pub(crate) rto_floor: Option<RtoFloor>,
     /// What congestion control allows in flight.
     pub(crate) flight: Flight,
+    /// What the last loss left of it.
+    pub(crate) after_loss: AfterLoss,
+    /// When text, a FIN or a SYN last left, whether for the first time or again.
+    pub(crate) sent_last: Micros,
+    /// The shortest round trip that the stack can have measured, and whether it can have measured any.
+    pub(crate) rtt_min: Micros,
+    pub(crate) sampled: bool,
 }
 
 /// What duplicate acknowledgments ask a sender for, as a SHOULD.

@@ -5,6 +5,7 @@
 //! fault in it, names that fault's rule, and judging goes on from there.
 
 mod arrival;
+mod avoidance;
 mod congestion;
 mod connection;
 mod diagnosis;

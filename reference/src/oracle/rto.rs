@@ -73,6 +73,10 @@ impl Hypothesis {
         if gap_most + CLOCK < sent.profile.rto_min {
             return Err(early(rules::RTO_TOO_EARLY, Level::Must));
         }
+        if gap_most + CLOCK < self.clocks.rtt_min {
+            // (2.3): RTO = SRTT + max (G, K*RTTVAR), and SRTT is not below the shortest round trip.
+            return Err(early(rules::VARIANCE_ROUNDED, Level::Must));
+        }
         if let Some(floor) = self.clocks.rto_floor.filter(|f| gap_most + CLOCK < f.least - f.least / 10) {
             return Err(early(floor.rule, Level::Must));
         }
@@ -139,6 +143,13 @@ impl Hypothesis {
         }
         // With timestamps a retransmission gives a sample too (RFC 6298 section 3).
         let ambiguous = clocks.timeouts > 0 && self.user.seen.is_none();
+        // What was acknowledged had left by then at the latest. Of what a fast retransmit repeats a stack need not take a sample, so none is counted on.
+        let least = now.saturating_sub(clocks.sent_last);
+        if clocks.sampled && !ambiguous {
+            clocks.rtt_min = clocks.rtt_min.min(least);
+        } else if !ambiguous && !clocks.fast_resent {
+            (clocks.rtt_min, clocks.sampled) = (least, true);
+        }
         clocks.rto_floor = if handshake && ambiguous {
             // (5.7): the time-out of data begins at 3 s where the SYN's timer expired.
             Some(RtoFloor { least: 3 * SECOND, rule: rules::RTO_AFTER_LOST_SYN, until: una })

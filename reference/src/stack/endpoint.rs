@@ -363,7 +363,8 @@ impl Endpoint {
                 _ => mss.min(tcb.snd_una.since(old_una)),
             };
         } else {
-            self.timers.cwnd += (mss * mss / self.timers.cwnd).max(1);
+            let times = if self.mutated(Fault::GrowsFourfold, rules::AVOIDANCE) { 4 } else { 1 };
+            self.timers.cwnd += times * (mss * mss / self.timers.cwnd).max(1);
         }
         if self.timers.timeouts > 0 && self.mutated(Fault::Departs, rules::KARN) {
             self.timers.rto = SECOND;
@@ -383,6 +384,8 @@ impl Endpoint {
 
     /// A round trip was measured (RFC 6298 section 2).
     fn measured(&mut self, rtt: Micros) {
+        let coarse = self.mutated(Fault::CoarseClock, rules::VARIANCE_ROUNDED);
+        let rtt = if coarse { rtt - rtt % (SECOND / 10) } else { rtt };
         let (srtt, var) = match self.timers.srtt {
             None if self.mutated(Fault::Departs, rules::RTO_FIRST_SAMPLE) => (rtt, 0),
             None => (rtt, rtt / 2),
@@ -390,7 +393,8 @@ impl Endpoint {
         };
         self.timers.srtt = Some((srtt, var));
         let floor = if self.mutated(Fault::NoFloor, rules::RTO_MINIMUM) { SECOND / 5 } else { SECOND };
-        self.timers.rto = (srtt + (4 * var).max(1000)).clamp(floor, 60 * SECOND);
+        let granule = if coarse { 0 } else { 1000 };
+        self.timers.rto = (srtt + (4 * var).max(granule)).clamp(floor, 60 * SECOND);
     }
 
     fn note_state(&mut self, before: &Conn, signal: Option<Signal>, time_wait: TimeWaitTimer, now: Micros, policy: &Policy) {

@@ -269,6 +269,10 @@ pub enum Fault {
     LargestWindow,
     /// The peer's window counts for nothing.
     NoWindow,
+    /// Congestion avoidance adds four segments in each round trip.
+    GrowsFourfold,
+    /// Round trips are measured in tenths of a second, rounded down, and nothing is added for it.
+    CoarseClock,
     /// The target's: the segment leaves with a wrong checksum.
     BadChecksum,
     /// The target's: the segment leaves with the reserved bits set.

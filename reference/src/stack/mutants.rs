@@ -351,7 +351,7 @@ mutants! {
     "duplicate-reported-again": Fault::Departs, at [rules::DUPLICATE_ONCE], with Policy::with_sack, breaks [rules::DUPLICATE_ONCE];
     "duplicate-without-its-block": Fault::Departs, at [rules::DUPLICATE_ENCLOSED], with Policy::with_sack, breaks [rules::DUPLICATE_ENCLOSED];
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
-    "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED];
+    "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED, rules::HALF_UNTIL_REPAIRED];
     "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
     // Listening again, and the local address.
     "listening-again-aborts": Fault::Closes, at [rules::LISTEN_DISTURBS], breaks [rules::LISTEN_DISTURBS];
@@ -391,6 +391,9 @@ mutants! {
     "window-probed-late": Fault::PersistTenths(100), at [], breaks [rules::PROBE];
     "time-out-below-a-second": Fault::RtoTenths(7), at [] in State::Established, with Policy::with_short_timeouts, breaks [rules::RTO_MINIMUM];
     "time-out-grows-by-a-fifth": Fault::GrowsByAFifth, at [rules::RTO_BACKOFF], breaks [rules::RTO_BACKOFF];
+    "round-trips-without-variance": Fault::CoarseClock, at [rules::VARIANCE_ROUNDED], breaks [rules::VARIANCE_ROUNDED];
+    "avoidance-adds-four-segments": Fault::GrowsFourfold, at [rules::AVOIDANCE], breaks [rules::AVOIDANCE];
+    "flight-resent-at-third-duplicate": Fault::Departs, at [rules::HALF_UNTIL_REPAIRED], breaks [rules::HALF_UNTIL_REPAIRED];
     // What the user reads.
     "text-spoiled-for-the-user": Fault::CorruptsRead, at [rules::RECEIVE], breaks [rules::RECEIVE];
     "end-of-stream-kept-from-the-user": Fault::NoReply, at [rules::RECEIVE_CLOSE_WAIT], breaks [rules::RECEIVE_CLOSE_WAIT, rules::RECEIVE_LATE];

@@ -199,7 +199,7 @@ impl Endpoint {
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = None;
             self.resend_head(policy);
-            if self.mutated(Fault::Departs, rules::SACKED_SKIPPED) {
+            if self.mutated(Fault::Departs, rules::SACKED_SKIPPED) || self.mutated(Fault::Departs, rules::HALF_UNTIL_REPAIRED) {
                 self.resend_behind_head();
             }
             self.arm_retransmit(now);

@@ -202,6 +202,7 @@ impl Policy {
             window_scale: self.window_scale.is_some(),
             timestamps: self.timestamps,
             ecn_experiments: self.ect_everywhere,
+            reno: true,
             ..Profile::default()
         }
     }
