@@ -227,6 +227,17 @@ fn text_beside_a_syn() {
         assert_eq!(taken("S 0"), [(plain, Some(1))], "{state}");
         assert_eq!(taken("S 0(10)"), [(with_text, Some(11)), (with_text, Some(1))], "{state}");
     }
+    // What the SYN advances goes beyond the window that was advertised only where the text does; the window updates count from the stack's own SYN.
+    let b = BASES[0];
+    let begun = |text: &str| of(&Setup::new(State::Listen).window(5), text)[0].next.tcb().unwrap().clone();
+    assert_eq!((begun("S 0").rcv_right, begun("S 0(10)").rcv_right), (Seq(b.rcv) + 6, Seq(b.rcv) + 11));
+    assert_eq!(begun("S 0").snd_wl2, Seq(b.snd));
+    // SND.NXT stays where a SYN with text of the stack's own has brought it.
+    let mut conn = Setup::new(State::SynSent).conn(b);
+    let Conn::SynSent(syn_sent) = &mut conn else { panic!("{conn:?}") };
+    syn_sent.snd_nxt += 10;
+    let crossed = outcomes(&conn, &segment("S 0", b), &Setup::new(State::SynSent).env(b));
+    assert_eq!(crossed[0].next.tcb().unwrap().snd_nxt, Seq(b.snd) + 11);
     let opened = |state| of(&Setup::new(state), "S 0")[0].next.tcb().map(|t| t.opened);
     assert_eq!(opened(State::Listen), Some(OpenedBy::Passive));
     assert_eq!(opened(State::SynSent), Some(OpenedBy::Active));
