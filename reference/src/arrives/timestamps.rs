@@ -199,3 +199,7 @@ pub(crate) fn reset_ignored(conn: &Conn, segment: &Segment, env: &Env, out: &mut
         out.push(ignored);
     }
 }
+
+#[cfg(test)]
+#[path = "timestamps_tests.rs"]
+mod tests;

@@ -83,7 +83,20 @@ impl Setup {
         self
     }
 
-    fn conn(&self, b: Bases) -> Conn {
+    pub(crate) fn env(&self, b: Bases) -> Env {
+        Env {
+            listening: self.listening,
+            seen: None,
+            tsval_sent: None,
+            denied: None,
+            reader: Reader::User,
+            default_mss: 536,
+            fresh: Fresh { iss: Seq(b.snd), window: self.window, scale: None },
+            habits: self.habits,
+        }
+    }
+
+    pub(crate) fn conn(&self, b: Bases) -> Conn {
         let (rcv_nxt, snd_una) = (Seq(b.rcv), Seq(b.snd));
         let snd_nxt = snd_una + self.flight;
         let fin_sent = match self.state {
@@ -159,16 +172,7 @@ pub(crate) fn segment(text: &str, b: Bases) -> Segment {
 
 /// The ways that the relation permits, in the notation, each once.
 pub(crate) fn ways(setup: &Setup, text: &str, b: Bases) -> Vec<String> {
-    let env = Env {
-        listening: setup.listening,
-        seen: None,
-        tsval_sent: None,
-        denied: None,
-        reader: Reader::User,
-        default_mss: 536,
-        fresh: Fresh { iss: Seq(b.snd), window: setup.window, scale: None },
-        habits: setup.habits,
-    };
+    let env = setup.env(b);
     let conn = setup.conn(b);
     let mut outcomes = Vec::new();
     relation::arrive(&conn, &segment(text, b), &env, &mut outcomes);
