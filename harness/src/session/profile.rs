@@ -24,7 +24,9 @@ fn smoltcp() -> Profile {
         reply_throttle: Some(SECOND),
         half_duplex_close: false,
         window_scale: true,
+        user_stamps: true,
         reasons: vec![
+            "TSvals come from a function of the user's, here the harness's own clock: set_tsval_generator()".to_owned(),
             "windows are scaled (RFC 7323): always, with a shift from the buffer's size; timestamps are off unless they are set".to_owned(),
             "TIME-WAIT lasts 10 s: CLOSE_DELAY in smoltcp's socket/tcp.rs".to_owned(),
             "RTO between 1 s and 60 s: RTTE_MIN_RTO and RTTE_MAX_RTO".to_owned(),
