@@ -134,6 +134,10 @@ settings! {
     reno: bool => |profile, value| profile.reno = value;
     /// Whether the stack knows timestamps.
     timestamps: bool => |profile, value| profile.timestamps = value;
+    /// Whether TSvals come from the stack's user.
+    user_stamps: bool => |profile, value| profile.user_stamps = value;
+    /// Whether the stack takes part in an experiment that puts ECT on SYNs, pure ACKs, probes or what is sent again.
+    ecn_experiments: bool => |profile, value| profile.ecn_experiments = value;
     /// Octets beyond the advertised window that may be taken.
     overrun: u32 => |profile, value| profile.overrun = value;
     /// The least MSS that the stack believes a peer, octets.

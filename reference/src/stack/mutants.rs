@@ -253,6 +253,7 @@ mutants! {
     "timestamp-clock-stands": Fault::ClockStands, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-runs-backwards": Fault::ClockRunsBackwards, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-of-nanoseconds": Fault::ClockOfNanoseconds, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK_TOO_FAST];
+    "timestamp-clock-without-offset": Fault::Departs, at [rules::TIMESTAMP_OFFSET], with Policy::with_timestamps, breaks [rules::TIMESTAMP_OFFSET];
     "delayed-ack-echoes-the-latest": Fault::EchoesLatest, at [rules::DELAYED_ACK], with Policy::with_timestamps, breaks [rules::ECHO_OF_EARLIEST];
     "ack-of-a-gap-echoes-the-latest": Fault::EchoesLatest, at [at!("ESTABLISHED/text-in-window-ooo")], with Policy::with_timestamps, breaks [rules::ECHO_AT_GAP];
     "what-fills-a-gap-not-echoed": Fault::StaysPut, at [rules::ECHO_OF_FILLER], with Policy::with_timestamps, breaks [rules::ECHO_OF_FILLER];
