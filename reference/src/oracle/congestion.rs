@@ -104,6 +104,7 @@ impl Hypothesis {
             // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
             clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
             clocks.flight.counted = clocks.flight.counted.saturating_add(mss);
+            clocks.flight.restart = clocks.flight.restart.map(|most| most.saturating_add(mss));
         }
         let recovers = clocks.resend_below.is_some()
             || clocks.flight.recovery.is_some()
