@@ -143,7 +143,7 @@ fn stacks_side_by_side_differ_in_what_is_known_of_them() {
     assert!(!text.contains("RFC9293:3.10.7.4/CLOSING/rst-exact"), "the stacks do not differ in it: {text}");
 
     let one = check(&[&of[..], &["--rule", "*LAST-ACK/rst-exact", "--format", "markdown"]].concat(), 0, "");
-    assert!(out(&one).contains("| RFC9293:3.10.7.4/LAST-ACK/rst-exact (spec) | conforms | conforms | violates |"), "{}", out(&one));
+    assert!(out(&one).contains("| RFC9293:3.10.7.4/LAST-ACK/rst-exact (must) | conforms | conforms | violates |"), "{}", out(&one));
     let json = check(&[&of[..], &["--format", "json"]].concat(), 0, "");
     let document: serde_json::Value = serde_json::from_str(&out(&json)).expect("is JSON");
     assert_eq!(document["stacks"][1]["name"], "smoltcp");
