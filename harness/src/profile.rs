@@ -28,7 +28,11 @@ pub fn profile_for(target: &str) -> Profile {
 }
 
 const TEXTS: &[(&str, &str)] =
-    &[(smoltcp::NAME, include_str!("../profiles/smoltcp.toml")), (linux::NAME, include_str!("../profiles/linux-kernel.toml"))];
+    &[
+        (smoltcp::NAME, include_str!("../profiles/smoltcp.toml")),
+        (linux::NAME, include_str!("../profiles/linux-kernel.toml")),
+        ("lwip", include_str!("../profiles/lwip.toml")),
+    ];
 
 /// Linux with or without the setting `tcp_syn_linear_timeouts`, which came with 6.5. Each network namespace has it or none has, and a fresh one
 /// has the kernel's own default.
