@@ -9,7 +9,7 @@ use super::json::level;
 use super::ladder::ladder;
 use crate::expectations::{Expectation, Expectations};
 use crate::run::{Judged, Stale, Summary, Verdict};
-use crate::select::{Item, glob};
+use crate::select::Item;
 use crate::session::{ASSERTION, Outcome};
 use crate::target::Capabilities;
 
