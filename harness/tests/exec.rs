@@ -23,7 +23,7 @@ fn settings(target: &str) -> Settings {
 /// What came out, without what took how long.
 fn told(done: &[Done]) -> Vec<String> {
     let one = |d: &Done| {
-        let findings: Vec<String> = d.outcome.findings.iter().map(tcp_reference::finding::Finding::fingerprint).collect();
+        let findings: Vec<String> = d.outcome.findings.iter().map(Finding::fingerprint).collect();
         format!("{} {} {findings:?} {:?}", d.item, d.outcome.class, d.outcome.trace.events)
     };
     done.iter().map(one).collect()

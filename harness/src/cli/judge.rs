@@ -106,10 +106,10 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
     let reasons = profile.reasons.clone();
     settings.profile = Some(profile);
     let ids: Vec<&str> = golden().iter().map(|g| g.id.as_str()).chain(items.iter().map(Item::id)).collect();
-    for entry in expectations.idle(&ids) {
-        let near = did_you_mean(&entry.vector, ids.iter().copied());
+    for (entry, vector) in expectations.idle(&ids) {
+        let near = did_you_mean(vector, ids.iter().copied());
         let word = if args.expectations.is_some() { "warning: " } else { "" };
-        complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, entry.vector));
+        complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, vector));
         if args.expectations.is_none() {
             return FAULT;
         }

@@ -46,17 +46,16 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
         }
     }
     if env.reader != Reader::User && !segment.payload.is_empty() && segment.text_end().gt(tcb.rcv_nxt) {
-        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset: one that answers the segment, or the user's own (3.10.5).
+        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset, of no stated form: one that answers the segment, or the
+        // user's own (3.10.5), which may have taken the text first.
         if env.reader == Reader::Nobody {
             for outcome in &mut out[from..] {
                 outcome.departs = outcome.departs.or(Some(rules::HALF_DUPLEX_RST));
             }
         }
-        let reset = |seq| Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(seq))).by(rules::HALF_DUPLEX);
-        if segment.ack != tcb.snd_nxt {
-            out.insert(from, reset(tcb.snd_nxt));
-        }
-        out.insert(from, reset(segment.ack));
+        let reset = |form| Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(form)).by(rules::HALF_DUPLEX);
+        out.insert(from, reset(ResetForm::Abort { seq: tcb.snd_nxt, acks: (tcb.rcv_nxt, text_end) }));
+        out.insert(from, reset(ResetForm::Bare(segment.ack)));
     }
 }
 
