@@ -65,6 +65,7 @@ impl Expectations {
             "linux-kernel" => {
                 Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))
             }
+            "netstack3" => Expectations::read("harness/expectations/netstack3.toml", include_str!("../expectations/netstack3.toml")),
             _ => Ok(Expectations::default()),
         }
     }
