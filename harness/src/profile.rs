@@ -137,6 +137,8 @@ settings! {
     reno: bool => |profile, value| profile.reno = value;
     /// Whether the stack knows timestamps.
     timestamps: bool => |profile, value| profile.timestamps = value;
+    /// Whether the stack uses PAWS.
+    paws: bool => |profile, value| profile.paws = value;
     /// Octets beyond the advertised window that may be taken.
     overrun: u32 => |profile, value| profile.overrun = value;
     /// The least MSS that the stack believes a peer, octets.

@@ -61,6 +61,9 @@ pub struct Profile {
     pub window_scale: bool,
     /// Whether the stack knows timestamps (RFC 7323 section 3), so that a reset in answer to a segment that has them should have them too.
     pub timestamps: bool,
+    /// Whether the stack uses PAWS where timestamps are used: what RFC 7323 requires "that an implementation of PAWS include" (section 5.5) binds
+    /// no other.
+    pub paws: bool,
     /// Whether the stack takes part in an experiment that puts ECT on SYNs, pure ACKs, probes or what is sent again (RFC 8311 section 4.3; RFC 5562
     /// for the SYN-ACK). RFC 3168 itself forbids that.
     pub ecn_experiments: bool,
@@ -100,6 +103,7 @@ impl Default for Profile {
             accepts_ended: false,
             window_scale: false,
             timestamps: false,
+            paws: true,
             ecn_experiments: false,
             overrun: 0,
             least_mss: LEAST_MSS,
