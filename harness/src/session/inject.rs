@@ -12,6 +12,7 @@ use tcp_vectors::model::{Base, IcmpSpec, OddAddress, Oddity, Payload, SegmentSpe
 use super::Stop;
 use super::drive::Session;
 use super::pattern::Pattern;
+use super::view::View;
 use crate::target::Clock;
 use crate::wire::{self, Read, Skipped};
 
@@ -69,7 +70,7 @@ impl Session<'_> {
             flags: spec.flags,
             window: spec.window,
             urgent: spec.urgent,
-            options: with_absolute_edges(&spec.options, view.iss().unwrap_or_default()),
+            options: resolved(&spec.options, &view, spec.ack.is_some()),
             payload: Vec::new(),
             ip: IpHeader::default().with_ecn(spec.ecn),
         };
@@ -104,11 +105,13 @@ impl Session<'_> {
     }
 }
 
-/// Edges of SACK blocks count from the stack's ISN, as ACK does.
-fn with_absolute_edges(options: &[TcpOption], iss: Seq) -> Vec<TcpOption> {
+/// Edges of SACK blocks count from the stack's ISN, as ACK does. A TSecr of 0 in an ACK stands for the echo that RFC 7323 (section 3.2) has there.
+fn resolved(options: &[TcpOption], view: &View, is_ack: bool) -> Vec<TcpOption> {
+    let iss = view.iss().unwrap_or_default();
     let absolute = |&(left, right): &(Seq, Seq)| (iss + left.0, iss + right.0);
     let resolved = |option: &TcpOption| match option {
         TcpOption::Sack(blocks) => TcpOption::Sack(blocks.iter().map(absolute).collect()),
+        TcpOption::Timestamps { val, ecr: 0 } if is_ack => TcpOption::Timestamps { val: *val, ecr: view.tsval().unwrap_or(0) },
         other => other.clone(),
     };
     options.iter().map(resolved).collect()

@@ -20,6 +20,8 @@ pub struct View {
     beyond: Vec<(Seq, Seq)>,
     /// The peer's window scale, the stack's, as offered on their SYNs.
     scales: (Option<u8>, Option<u8>),
+    /// The stack's newest timestamp.
+    tsval: Option<u32>,
 }
 
 impl View {
@@ -36,6 +38,7 @@ impl View {
             peer_nxt: irs,
             beyond: Vec::new(),
             scales: (None, None),
+            tsval: None,
         }
     }
 
@@ -98,6 +101,12 @@ impl View {
         self.iss
     }
 
+    /// The newest TSval that came, for a peer that echoes it.
+    #[must_use]
+    pub fn tsval(&self) -> Option<u32> {
+        self.tsval
+    }
+
     /// A well-formed segment went to the stack.
     pub fn sent(&mut self, segment: &Segment) {
         if segment.is_syn() {
@@ -131,6 +140,7 @@ impl View {
         if segment.is_rst() {
             return;
         }
+        self.tsval = segment.timestamps().map(|(val, _)| val).or(self.tsval);
         if segment.is_syn() {
             if self.iss != Some(segment.seq) {
                 self.snd_una = None;

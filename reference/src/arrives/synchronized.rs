@@ -225,7 +225,11 @@ fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     // RFC 5961 section 4 speaks of synchronized states; what a stack does in SYN-RECEIVED goes with it, under RFC 9293's own rule.
     let opening = tcb.state == State::SynReceived;
     let rule = if opening { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
-    for (challenges, next, answer) in [(true, unchanged(), challenge), (false, Conn::Absent, reset)] {
+    // "If the SYN is in the window it is an error: send a reset" does not say of which form: 3.5.2 gives one for states that are not synchronized,
+    // and ABORT (3.10.5) <SEQ=SND.NXT><CTL=RST> for these, which a peer that still has the connection accepts.
+    let abort = Answer::Reset(ResetForm::Bare(tcb.snd_nxt));
+    let ways = [(true, unchanged(), challenge), (false, Conn::Absent, reset), (false, Conn::Absent, abort)];
+    for (challenges, next, answer) in ways.into_iter().take(if abort == reset { 2 } else { 3 }) {
         if env.habits.allows(Habit::ChallengesSyn, challenges) {
             let outcome = Outcome::new(rule, next, answer);
             let outcome = if challenges { outcome } else { outcome.telling(Signal::Reset) };

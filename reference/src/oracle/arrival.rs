@@ -126,7 +126,7 @@ impl Hypothesis {
             // The stack's own choices come from its SYN-ACK; a scale of 14 marks that the peer offered one.
             fresh: Fresh { iss: Seq(0), window: 0, scale: Some(14) },
             habits: self.habits,
-            seen: self.seen_at(at.now),
+            seen: self.seen_at(at.now, at.profile.paws),
             tsval_sent: self.user.stamps.sent(),
             denied: at.profile.denied,
         }
@@ -199,7 +199,7 @@ impl Hypothesis {
 
     /// What an arrival changes besides the TCB: clocks, and what the user can see.
     fn progress(&mut self, before: &Conn, segment: &Segment, at: &At<'_>) {
-        self.take_timestamps(before, segment, at.now);
+        self.take_timestamps(before, segment, at.now, at.profile.paws);
         self.user.scaling.take(segment, before.tcb().is_none());
         self.note_sack(before, segment, at.event);
         self.note_ecn(before, segment);

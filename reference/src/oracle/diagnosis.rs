@@ -176,6 +176,11 @@ impl Hypothesis {
             h.clocks.flight.unbounded();
             h.clocks.after_loss = AfterLoss::default();
         }
+        if misfit.kind == "early" && misfit.rule != rules::DUPLICATE_ACK {
+            // It has left twice all the same: its acknowledgment gives no sample (Karn).
+            h.clocks.last_gap = sent.at.saturating_sub(h.clocks.rto_since.max(h.clocks.head_sent.0));
+            h.clocks.timeouts = h.clocks.timeouts.saturating_add(1);
+        }
         h.blame = Some(blame);
         if fits {
             h.believe_stamps(sent.segment);

@@ -63,13 +63,13 @@ impl ResetDue {
 
 impl Hypothesis {
     /// The peer's timestamps as they count at `now`.
-    pub(crate) fn seen_at(&self, now: Micros) -> Option<TimestampsSeen> {
-        let lapsed = now.saturating_sub(self.user.stamps.arrived) > LAPSES;
+    pub(crate) fn seen_at(&self, now: Micros, paws: bool) -> Option<TimestampsSeen> {
+        let lapsed = paws && now.saturating_sub(self.user.stamps.arrived) > LAPSES;
         self.user.seen.map(|seen| TimestampsSeen { lapsed, ..seen })
     }
 
     /// What an arrival's timestamps change; `before` was the connection. To be called while `last` is the arrival and before SND.UNA counts.
-    pub(crate) fn take_timestamps(&mut self, before: &Conn, segment: &Segment, now: Micros) {
+    pub(crate) fn take_timestamps(&mut self, before: &Conn, segment: &Segment, now: Micros, paws: bool) {
         let shown = segment.timestamps().map(|(val, _)| val);
         let stamps = &mut self.user.stamps;
         match before {
@@ -81,14 +81,15 @@ impl Hypothesis {
             Conn::Open(was) => {
                 stamps.free |= segment.is_syn() && was.opened == OpenedBy::Active && self.user.seen.is_some() != shown.is_some();
                 if let (Some(seen), Some(val)) = (self.user.seen, shown) {
-                    self.take_tsval(was, segment, seen, val, now);
+                    let lapsed = paws && now.saturating_sub(self.user.stamps.arrived) > LAPSES;
+                    self.take_tsval(was, segment, TimestampsSeen { lapsed, ..seen }, val);
                 }
             }
         }
         self.user.stamps.arrived = now;
     }
 
-    fn take_tsval(&mut self, was: &crate::tcb::Tcb, segment: &Segment, seen: TimestampsSeen, val: u32, now: Micros) {
+    fn take_tsval(&mut self, was: &crate::tcb::Tcb, segment: &Segment, mut seen: TimestampsSeen, val: u32) {
         let stamps = &mut self.user.stamps;
         if segment.is_rst() {
             stamps.reset = Some(val);
@@ -103,7 +104,6 @@ impl Hypothesis {
         } else if segment.seq.gt(was.rcv_nxt) && !refused {
             stamps.ahead = Some(val);
         }
-        let mut seen = TimestampsSeen { lapsed: now.saturating_sub(stamps.arrived) > LAPSES, ..seen };
         // After the user's `close` a stack may keep less of a connection, and who echoes what then is not watched so closely.
         let update = if self.user.orphan && update == Update::Certain { Update::Maybe } else { update };
         seen.take(segment, update, advances);

@@ -22,7 +22,10 @@ fn resets() {
 #[test]
 fn syns() {
     check(&known(Habit::ChallengesSyn, true), &[case("S 50", &["ack!"], &[]), case("S -50", &["ack*"], &[])]);
-    check(&known(Habit::ChallengesSyn, false), &[case("S 50", &["R. 51 -> CLOSED tells reset"], &[]), case("S -50", &["ack*"], &[])]);
+    check(
+        &known(Habit::ChallengesSyn, false),
+        &[case("S 50", &["R. 51 -> CLOSED tells reset"], &["R 20 -> CLOSED tells reset"]), case("S -50", &["ack*"], &[])],
+    );
 }
 
 #[test]

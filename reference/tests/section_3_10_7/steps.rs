@@ -47,11 +47,12 @@ fn syn() {
         ],
     );
     // "Otherwise, handle per the directions for synchronized states below": RFC 5961, or "If the SYN is in the window it is an error: send
-    // a reset ... enter the CLOSED state". RFC 793's reset is that of section 3.5.2.
+    // a reset ... enter the CLOSED state". RFC 793's reset is that of section 3.5.2; the text gives none for these states, and ABORT's
+    // (3.10.5), <SEQ=SND.NXT><CTL=RST>, is a freedom.
     check(
         &Setup::new(State::SynReceived),
         &[
-            case("S 0", &["ack!", "R. 1 -> CLOSED tells reset|R. 1 -> CLOSED tells refused"], &["syn-ack"]),
+            case("S 0", &["ack!", "R. 1 -> CLOSED tells reset|R. 1 -> CLOSED tells refused"], &["syn-ack", "R 1 -> CLOSED tells reset"]),
             case("S. 0 ack 1", &["ack!", "R 1 -> CLOSED tells reset|R 1 -> CLOSED tells refused"], &["syn-ack"]),
             case("S -1", &["ack*"], &["syn-ack"]),
             // The SYN-ACK of a simultaneous open has SEQ = IRS: the first step answers it with an ACK, figure 7 completes the handshake.
@@ -61,13 +62,14 @@ fn syn() {
     );
     for state in SYNCHRONIZED.into_iter().filter(|s| *s != State::TimeWait) {
         // Section 3.10.7.4 asks the "connection reset" signal of all these states.
+        let abort = "R 20 -> CLOSED tells reset|R 0 -> CLOSED tells reset";
         check(
             &Setup::new(state),
             &[
-                case("S 0", &["ack!", "R. 1 -> CLOSED tells reset"], &[]),
-                case("S 50(10)", &["ack!", "R. 61 -> CLOSED tells reset"], &[]),
-                case("S. 99 ack 0", &["ack!", "R 0 -> CLOSED tells reset"], &[]),
-                case("SF 0", &["ack!", "R. 2 -> CLOSED tells reset"], &[]),
+                case("S 0", &["ack!", "R. 1 -> CLOSED tells reset"], &[abort]),
+                case("S 50(10)", &["ack!", "R. 61 -> CLOSED tells reset"], &[abort]),
+                case("S. 99 ack 0", &["ack!", "R 0 -> CLOSED tells reset"], &[abort]),
+                case("SF 0", &["ack!", "R. 2 -> CLOSED tells reset"], &[abort]),
                 // "If the SYN is not in the window, this step would not be reached and an ACK would have been sent in the first step"
                 case("S -1", &["ack*"], &[]),
                 case("S 100", &["ack*"], &[]),
@@ -77,12 +79,15 @@ fn syn() {
     }
     // "it MAY accept a new SYN from the remote TCP endpoint to reopen the connection directly from TIME-WAIT state (MAY-2)"; RFC 6191
     // lets an unsuited SYN be dropped in silence.
-    let time_wait = ["-", "- 2MSL", "R. 1 -> CLOSED", "ack! 2MSL"];
+    let time_wait = ["-", "- 2MSL", "R. 1 -> CLOSED", "ack! 2MSL", "R 0 -> CLOSED tells reset"];
     check(&Setup::new(State::TimeWait), &[case("S 0", &["ack!", "R. 1 -> CLOSED tells reset"], &time_wait)]);
     check(&Setup::new(State::TimeWait), &[case("S -1", &["ack*"], &["-"]), case("S 100", &["ack*"], &["-", "R. 101 -> CLOSED"])]);
     let served = Setup { listening: true, ..Setup::new(State::TimeWait) };
     let reopened = "syn-ack -> SYN-RECEIVED rcv 1 una 0 nxt 1";
-    check(&served, &[case("S 0", &["ack!", reopened], &["-", "- -> LISTEN", "R. 1 -> LISTEN tells reset", "ack! 2MSL"])]);
+    check(
+        &served,
+        &[case("S 0", &["ack!", reopened], &["-", "- -> LISTEN", "R. 1 -> LISTEN tells reset", "R 0 -> LISTEN tells reset", "ack! 2MSL"])],
+    );
     // MAY-2 makes no condition of the number; RFC 6191: "Otherwise, silently drop the incoming SYN segment".
     check(&served, &[case("S -50", &["ack*"], &["-", "syn-ack -> SYN-RECEIVED rcv -49 una 0 nxt 1 departs"])]);
 }
