@@ -9,22 +9,25 @@ use tcp_harness::run::{Done, Settings, Strictness, perform, weigh};
 use tcp_harness::select::{self, Item};
 use tcp_harness::session::{Options, Outcome, run_script, run_vector};
 use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
+use tcp_harness::targets::reference::Reference;
 use tcp_harness::targets::smoltcp::SmolTcp;
 use tcp_harness::wire::{self, Read};
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::finding::Class;
-use tcp_reference::segment::Segment;
+use tcp_reference::segment::{Flags, Segment};
+use tcp_reference::seq::Seq;
+use tcp_reference::stack::Policy;
 use tcp_vectors::model::Vector;
 
-/// smoltcp with something done to it.
-struct Bent<F> {
-    inner: SmolTcp,
+/// A stack with something done to it.
+struct Bent<F, T = SmolTcp> {
+    inner: T,
     /// Sees each reply's packets, after how many deliveries they came; may change them or end everything.
     bend: F,
     deliveries: usize,
 }
 
-impl<F: FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>> Target for Bent<F> {
+impl<F: FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>, T: Target> Target for Bent<F, T> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }
@@ -329,4 +332,27 @@ fn a_target_whose_timer_is_always_due_does_not_stop_the_clock() {
     let options = Options::new(Family::V4, 0, profile_for("smoltcp"), Clock::Virtual);
     let outcome = run_vector(&mut Busy(SmolTcp::new()), &vector("handshake/passive-open").vector, &options);
     assert_eq!(outcome.class, Class::Conforms, "{:?} {:?}", outcome.reason, outcome.findings);
+}
+
+/// RFC 9293 gives the reset for text after a half-duplex CLOSE no form (SHLD-3): the ACK bit is free. That of a port that nobody has opened has one.
+#[test]
+fn a_reset_without_a_form_may_have_the_ack_bit() {
+    let stamped = |id| {
+        let mut reset = false;
+        let bend = |_, packets: &mut Vec<Packet>| {
+            change(packets, |s| {
+                if s.is_rst() && !s.is_ack() {
+                    (s.flags, s.ack, reset) = (s.flags | Flags::ACK, Seq(7), true);
+                }
+            });
+            Ok(())
+        };
+        let mut target = Bent { inner: Reference::new(Policy::default(), None), bend, deliveries: 0 };
+        let options = Options::new(Family::V4, 0, profile_for("reference"), Clock::Virtual);
+        let found = run_vector(&mut target, &vector(id).vector, &options);
+        assert!(reset, "{id}");
+        rules(&found)
+    };
+    assert_eq!(stamped("teardown/text-after-close"), [""; 0]);
+    assert_eq!(stamped("reset/closed-port-ack"), ["RFC9293:3.10.7.1/CLOSED/ack"]);
 }

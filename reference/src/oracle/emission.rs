@@ -137,11 +137,15 @@ impl Hypothesis {
 
     fn emit_reset(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
-        let matches = |due: &ResetDue| match *due {
+        // RFC 9293 gives these resets no form: SHLD-3 has "a RST" sent, and for a SYN in the window RFC 793 said "send a reset". Then the ACK bit
+        // is free, as in that of an ABORT: a reset's acknowledgment is not looked at in a synchronized state.
+        let formless = |rule| [rules::HALF_DUPLEX_RST, rules::SYN_RECEIVED_SYN_PASSIVE].contains(&rule);
+        let matches = |due: &ResetDue, rule: RuleId| match *due {
             ResetDue::Form(form, _) => {
                 let wanted = form.segment();
                 let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;
-                (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL)
+                let free = if formless(rule) && !wanted.is_ack() { Flags::ACK } else { Flags::NONE };
+                (seg.flags & Flags::CONTROL & !free) == (wanted.flags & Flags::CONTROL)
                     && seg.seq == wanted.seq
                     && same_ack
                     && seg.payload.is_empty()
@@ -152,7 +156,8 @@ impl Hypothesis {
             }
         };
         let any = sent.profile.lets(Lenience::ResetsOfAnyForm);
-        let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && (any || matches(reset)));
+        let owed =
+            |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && (any || matches(reset, due.rule)));
         if let Some(i) = owed(false).or_else(|| owed(true)) {
             let (reset, due) = self.dues.resets.remove(i);
             self.stamped_reset(reset, sent);
