@@ -27,8 +27,11 @@ pub fn profile_for(target: &str) -> Profile {
     if target == linux::NAME { linux_of(profile, Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists()) } else { profile }
 }
 
-const TEXTS: &[(&str, &str)] =
-    &[(smoltcp::NAME, include_str!("../profiles/smoltcp.toml")), (linux::NAME, include_str!("../profiles/linux-kernel.toml"))];
+const TEXTS: &[(&str, &str)] = &[
+    (smoltcp::NAME, include_str!("../profiles/smoltcp.toml")),
+    (linux::NAME, include_str!("../profiles/linux-kernel.toml")),
+    ("gvisor", include_str!("../profiles/gvisor.toml")),
+];
 
 /// Linux with or without the setting `tcp_syn_linear_timeouts`, which came with 6.5. Each network namespace has it or none has, and a fresh one
 /// has the kernel's own default.

@@ -7,8 +7,10 @@ use super::exec::Exec;
 use crate::target::{Clock, TargetError};
 
 /// The stacks that have an adapter.
-pub(super) const ADAPTERS: &[TargetInfo] =
-    &[TargetInfo { name: "lwip", what: "lwIP 2.2.1, in a process of its own", clock: Clock::Virtual }];
+pub(super) const ADAPTERS: &[TargetInfo] = &[
+    TargetInfo { name: "gvisor", what: "gVisor's netstack, in a process of its own", clock: Clock::Virtual },
+    TargetInfo { name: "lwip", what: "lwIP 2.2.1, in a process of its own", clock: Clock::Virtual },
+];
 
 /// The stack with this name, in its own process; `None` where no adapter is called so.
 pub(super) fn open(name: &str, limit: std::time::Duration) -> Option<Result<Exec, TargetError>> {
