@@ -16,15 +16,15 @@ use tcp_reference::finding::Class;
 use tcp_reference::segment::{Flags, Segment};
 use tcp_vectors::model::Vector;
 
-/// smoltcp with something done to it.
-struct Bent<F> {
-    inner: SmolTcp,
+/// A stack with something done to it.
+struct Bent<F, T = SmolTcp> {
+    inner: T,
     /// Sees each reply's packets, after how many deliveries they came; may change them or end everything.
     bend: F,
     deliveries: usize,
 }
 
-impl<F: FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>> Target for Bent<F> {
+impl<F: FnMut(usize, &mut Vec<Packet>) -> Result<(), TargetError>, T: Target> Target for Bent<F, T> {
     fn capabilities(&self) -> &Capabilities {
         self.inner.capabilities()
     }

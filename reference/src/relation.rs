@@ -205,6 +205,8 @@ pub struct Env {
     pub seen: Option<TimestampsSeen>,
     /// The newest TSval that the stack has sent on the connection.
     pub tsval_sent: Option<u32>,
+    /// Octets beyond the advertised window that a segment beginning before its edge may bring.
+    pub overrun: u32,
     /// A permission that is taken to be none: so tests show that the RFC's permission is needed.
     pub denied: Option<RuleId>,
 }

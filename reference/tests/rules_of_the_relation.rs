@@ -93,6 +93,21 @@ fn segments_that_span_the_window() {
     assert!(refused.iter().all(|o| o.permit != Some(rules::SEQ_SPANS_WINDOW)), "{refused:?}");
 }
 
+/// A stack whose buffer counts memory may take text beyond the edge, as far as its profile says, of a segment that begins before it.
+#[test]
+fn text_beyond_the_window() {
+    let b = BASES[0];
+    let setup = Setup::new(State::Established);
+    let taken = |text, overrun| {
+        let ways = outcomes(&setup.conn(b), &segment(text, b), &Env { overrun, ..setup.env(b) });
+        ways.iter().filter_map(|o| o.next.tcb()).map(|t| t.rcv_nxt.since(Seq(b.rcv))).max()
+    };
+    assert_eq!(taken(". 0(110) ack 0", 0), Some(100));
+    assert_eq!(taken(". 0(110) ack 0", 4), Some(104));
+    assert_eq!(taken(". -1(111) ack 0", 50), Some(110));
+    assert_eq!(taken(". 100(10) ack 0", 50), Some(0));
+}
+
 #[test]
 fn step_five() {
     let open = Setup::new(State::Established);

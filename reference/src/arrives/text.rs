@@ -32,6 +32,10 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
         ends.push(text_end.min(tcb.rcv_room));
         // A straddling segment may be dropped whole by a stack whose buffer counts memory, not octets.
     }
+    let over = text_end.min(tcb.rcv_right + env.overrun);
+    if start.lt(tcb.rcv_right) && ends.iter().all(|end| over.gt(*end)) {
+        ends.push(over);
+    }
     for end in ends {
         if start == tcb.rcv_nxt {
             let reached = segment.is_fin() && end == segment.text_end();

@@ -37,7 +37,17 @@ fn tcb(state: State) -> Tcb {
 
 fn env(seen: Option<TimestampsSeen>) -> Env {
     let fresh = Fresh { iss: Seq(9000), window: 100, scale: None };
-    Env { listening: true, reader: Reader::User, default_mss: 536, fresh, habits: Habits::default(), seen, tsval_sent: None, denied: None }
+    Env {
+        listening: true,
+        reader: Reader::User,
+        default_mss: 536,
+        fresh,
+        habits: Habits::default(),
+        seen,
+        tsval_sent: None,
+        overrun: 0,
+        denied: None,
+    }
 }
 
 fn stamped(segment: Segment, val: u32, ecr: u32) -> Segment {

@@ -128,6 +128,7 @@ impl Hypothesis {
             habits: self.habits,
             seen: self.seen_at(at.now, at.profile.paws),
             tsval_sent: self.user.stamps.sent(),
+            overrun: at.profile.overrun,
             denied: at.profile.denied,
         }
     }
@@ -211,6 +212,9 @@ impl Hypothesis {
         };
         let (una, nxt, right) = (tcb.snd_una, tcb.snd_nxt, tcb.snd_right());
         if una != old_una {
+            if self.clocks.recovery_due.is_some_and(|due| due.rule == rules::FAST_RETRANSMIT) {
+                self.never_recovered();
+            }
             self.round_trip(at.now, old_una, una, nxt);
             self.flight_acknowledged(old_una, at);
         }

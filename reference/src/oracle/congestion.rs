@@ -31,6 +31,8 @@ pub(crate) struct Flight {
     restart: Option<u32>,
     /// After three duplicate acknowledgments: the bound once they are over.
     after: Option<u32>,
+    /// What `halve` changed while nothing but the SYN was acknowledged: limit and phase.
+    before: Option<(u32, Phase)>,
     /// SND.NXT at the third duplicate acknowledgment: until it is acknowledged the recovery lasts (RFC 6582, "recover").
     recover: Option<Seq>,
     /// The last limited transmit: SND.UNA then, and where it ended.
@@ -120,7 +122,9 @@ impl Hypothesis {
             clocks.flight.recover = Some(tcb.snd_nxt);
             let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
             clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
+            let before = (tcb.snd_una == tcb.iss + 1).then_some((clocks.flight.limit, clocks.flight.phase));
             clocks.flight.halve(mss);
+            clocks.flight.before = before;
             return;
         }
         // "As long as the amount of outstanding data would remain less than or equal to the congestion window plus 2*SMSS" (RFC 3042).
@@ -128,6 +132,17 @@ impl Hypothesis {
         let fits = clocks.flight.limited.is_none_or(|(then, end)| then == una || una.ge(end));
         if clocks.duplicate_acks < 3 && fits && queued >= mss && usable >= mss && tcb.fin_sent.is_none() {
             self.clocks.recovery_due = Some(due(rules::LIMITED_TRANSMIT));
+        }
+    }
+
+    /// Nothing left again at the third duplicate acknowledgment. RFC 6582 section 3.2 has "recover" begin at the initial send sequence number, and
+    /// where the acknowledgment "does not" cover more than that, "the TCP does not enter fast retransmit and does not reset ssthresh": before
+    /// text was acknowledged the window need not be halved then.
+    pub(crate) fn never_recovered(&mut self) {
+        let clocks = &mut self.clocks;
+        if let Some((limit, phase)) = clocks.flight.before.take() {
+            let flight = Flight { limit, counted: u32::MAX, phase, after: None, recover: None, ..clocks.flight };
+            (clocks.flight, clocks.after_loss) = (flight, AfterLoss::default());
         }
     }
 

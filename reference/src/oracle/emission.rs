@@ -138,7 +138,10 @@ impl Hypothesis {
 
     fn emit_reset(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
-        let matches = |due: &ResetDue| match *due {
+        // For a SYN in the window RFC 793 said "send a reset", without a form. Then the ACK bit is free: a reset's acknowledgment is not looked at
+        // in a synchronized state.
+        let formless = |rule| rule == rules::SYN_RECEIVED_SYN_PASSIVE;
+        let matches = |due: &ResetDue, rule: RuleId| match *due {
             ResetDue::Form(ResetForm::Abort { seq, acks }, _) => {
                 let true_ack = !seg.is_ack() || seg.ack.ge(acks.0) && seg.ack.le(acks.1);
                 (seg.flags & Flags::CONTROL & !Flags::ACK) == Flags::RST && seg.seq == seq && true_ack && seg.payload.is_empty()
@@ -146,7 +149,8 @@ impl Hypothesis {
             ResetDue::Form(form, _) => {
                 let wanted = form.segment();
                 let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;
-                (seg.flags & Flags::CONTROL) == (wanted.flags & Flags::CONTROL)
+                let free = if formless(rule) && !wanted.is_ack() { Flags::ACK } else { Flags::NONE };
+                (seg.flags & Flags::CONTROL & !free) == (wanted.flags & Flags::CONTROL)
                     && seg.seq == wanted.seq
                     && same_ack
                     && seg.payload.is_empty()
@@ -157,7 +161,8 @@ impl Hypothesis {
             }
         };
         let any = sent.profile.lets(Lenience::ResetsOfAnyForm);
-        let owed = |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && (any || matches(reset)));
+        let owed =
+            |optional| self.dues.resets.iter().position(|(reset, due)| due.optional == optional && (any || matches(reset, due.rule)));
         if let Some(i) = owed(false).or_else(|| owed(true)) {
             let (reset, due) = self.dues.resets.remove(i);
             self.stamped_reset(reset, sent);

@@ -478,6 +478,9 @@ impl Hypothesis {
     pub(crate) fn acknowledges_late(&mut self, now: Micros) {
         if let Some(due) = self.clocks.recovery_due.take_if(|due| due.deadline < now) {
             self.depart(due.rule, due.cause);
+            if due.rule == rules::FAST_RETRANSMIT {
+                self.never_recovered();
+            }
         }
         if let Some(soon) = self.dues.ack_soon.take_if(|due| due.deadline < now) {
             self.depart(soon.rule, soon.cause);

@@ -175,6 +175,7 @@ impl Endpoint {
             habits: policy.habits(),
             seen: self.seen_at(now),
             tsval_sent: self.stamps.sent,
+            overrun: 0,
             denied: None,
         };
         let mut outcomes = Vec::new();

@@ -88,6 +88,7 @@ impl Setup {
             listening: self.listening,
             seen: None,
             tsval_sent: None,
+            overrun: 0,
             denied: None,
             reader: Reader::User,
             default_mss: 536,
