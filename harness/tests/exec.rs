@@ -11,7 +11,7 @@ use tcp_harness::select::{Filter, all};
 use tcp_harness::target::{Target, TargetError};
 use tcp_harness::targets::exec::Exec;
 use tcp_reference::api::{Call, CallResult, Family};
-use tcp_reference::finding::Class;
+use tcp_reference::finding::{Class, Finding};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 const PATIENCE: Duration = Duration::from_secs(20);
