@@ -9,11 +9,15 @@ use tcp_harness::run::{Done, Settings, Strictness, perform, weigh};
 use tcp_harness::select::{self, Item};
 use tcp_harness::session::{Options, Outcome, run_script, run_vector};
 use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
+use tcp_harness::targets::reference::{self, Reference};
 use tcp_harness::targets::smoltcp::SmolTcp;
 use tcp_harness::wire::{self, Read};
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::finding::Class;
-use tcp_reference::segment::{Flags, Segment};
+use tcp_reference::segment::Segment;
+use tcp_reference::seq::Seq;
+use tcp_reference::stack::Policy;
+use tcp_reference::trace::{Event, What};
 use tcp_vectors::model::Vector;
 
 /// A stack with something done to it.
@@ -80,19 +84,26 @@ fn change(packets: &mut [Packet], mut what: impl FnMut(&mut Segment)) {
 /// acknowledges more is not.
 #[test]
 fn the_reset_for_text_that_nobody_reads_may_acknowledge_it() {
-    let reset = |flags: Flags, more: u32| {
-        run("teardown/text-after-close", move |deliveries, packets| {
-            if deliveries == 4 {
-                change(packets, |s| (s.flags, s.ack) = (flags, s.ack + more));
-            }
+    let acknowledging = |octets: Option<u32>| {
+        let mut rcv_nxt = Seq(0);
+        let bend = |_, packets: &mut Vec<Packet>| {
+            change(packets, |s| match octets {
+                Some(octets) if s.is_rst() => *s = s.clone().with_ack(rcv_nxt + octets),
+                _ => rcv_nxt = s.ack,
+            });
             Ok(())
-        })
+        };
+        let inner = Reference::new(Policy::default(), None);
+        let options = Options::new(Family::V4, 0, profile_for(reference::NAME), Clock::Virtual);
+        run_vector(&mut Bent { inner, bend, deliveries: 0 }, &vector("teardown/text-after-close").vector, &options)
     };
-    for flags in [Flags::RST, Flags::RST | Flags::ACK] {
-        let outcome = reset(flags, 0);
-        assert!(rules(&outcome).is_empty(), "{flags:?}: {:?}", outcome.findings);
+    for octets in [None, Some(0), Some(100)] {
+        let outcome = acknowledging(octets);
+        let reset = |e: &Event| matches!(&e.what, What::Emit { segment, .. } if segment.is_rst() && segment.is_ack() == octets.is_some());
+        assert!(outcome.trace.events.iter().any(reset), "{octets:?}: {:?}", outcome.trace.events);
+        assert!(rules(&outcome).is_empty(), "{octets:?}: {:?}", outcome.findings);
     }
-    assert_eq!(rules(&reset(Flags::RST | Flags::ACK, 1)), ["RFC9293:SHLD-3"]);
+    assert_eq!(rules(&acknowledging(Some(101))), ["RFC9293:SHLD-3"]);
 }
 
 fn rules(outcome: &Outcome) -> Vec<&'static str> {
