@@ -1,5 +1,6 @@
 //! What is known of a target: findings that stand in its expectations file, each with its reason.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -20,16 +21,62 @@ pub struct Expectations {
     pub file: String,
 }
 
+/// A glob, or several where one cause shows in many places.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(from = "OneOrMore")]
+pub struct Globs(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl From<OneOrMore> for Globs {
+    fn from(globs: OneOrMore) -> Globs {
+        match globs {
+            OneOrMore::One(glob) => Globs(vec![glob]),
+            OneOrMore::More(globs) => Globs(globs),
+        }
+    }
+}
+
+impl Globs {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whether one of them matches the whole text.
+    #[must_use]
+    pub fn take(&self, text: &str) -> bool {
+        self.iter().any(|g| glob(g, text))
+    }
+
+    /// The class of a dead stack, where it stands in a rule's place.
+    #[must_use]
+    pub fn class(&self) -> Option<&str> {
+        self.iter().find_map(|g| g.strip_prefix("class:"))
+    }
+}
+
+impl fmt::Display for Globs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
 /// A finding that is known.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
-    /// The vectors that show it: an id or a glob. Each that is performed must show it.
-    pub vector: String,
-    /// The rule: an id or a glob. A dead stack's entry says `class:crash`, `class:hang` or `class:flood`.
-    pub rule: String,
-    /// The kind of event, as in the fingerprint; any where it is left out.
-    pub kind: Option<String>,
+    /// The vectors that show it: an id or a glob, or a list of them. Each that is performed must show it.
+    pub vector: Globs,
+    /// The rule: an id or a glob, or a list of them. A dead stack's entry says `class:crash`, `class:hang` or `class:flood`.
+    pub rule: Globs,
+    /// The kind of event, as in the fingerprint, or a list; any where it is left out.
+    pub kind: Option<Globs>,
     /// One IP version alone: 4 or 6.
     pub family: Option<u8>,
     /// Versions of the target that it holds for, each a glob: there the finding is known.
@@ -66,6 +113,7 @@ impl Expectations {
                 Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))
             }
             "netstack3" => Expectations::read("harness/expectations/netstack3.toml", include_str!("../expectations/netstack3.toml")),
+            "lwip" => Expectations::read("harness/expectations/lwip.toml", include_str!("../expectations/lwip.toml")),
             _ => Ok(Expectations::default()),
         }
     }
@@ -90,10 +138,12 @@ impl Expectations {
         Ok(Expectations { entries, file: file.to_owned() })
     }
 
-    /// The entries that speak of none of these vectors: a renamed one, or a typing error, by which a finding would be new and no entry missed.
+    /// The entries that speak of none of these vectors, each with its glob that does so: a renamed one, or a typing error, by which a finding
+    /// would be new and no entry missed.
     #[must_use]
-    pub fn idle<'a>(&'a self, ids: &[&str]) -> Vec<&'a Expectation> {
-        self.entries.iter().filter(|e| !ids.iter().any(|id| glob(&e.vector, id))).collect()
+    pub fn idle<'a>(&'a self, ids: &[&str]) -> Vec<(&'a Expectation, &'a str)> {
+        let globs = self.entries.iter().flat_map(|e| e.vector.iter().map(move |g| (e, g)));
+        globs.filter(|(_, g)| !ids.iter().any(|id| glob(g, id))).collect()
     }
 
     /// Whether the finding is known.
@@ -111,7 +161,7 @@ impl Expectations {
     /// The place of the first entry that knows that the stack dies, hangs or floods at this vector.
     #[must_use]
     pub fn entry_of_class(&self, id: &str, family: Family, version: &str, class: &str) -> Option<usize> {
-        self.entries.iter().position(|e| e.holds_for(id, family, version) && e.rule.strip_prefix("class:") == Some(class))
+        self.entries.iter().position(|e| e.holds_for(id, family, version) && e.rule.class() == Some(class))
     }
 }
 
@@ -120,7 +170,7 @@ impl Expectation {
     #[must_use]
     pub fn holds_for(&self, id: &str, family: Family, version: &str) -> bool {
         let family_fits = self.family.is_none_or(|f| (f == 4) == (family == Family::V4));
-        family_fits && glob(&self.vector, id) && self.versions.iter().any(|v| glob(v, version))
+        family_fits && self.vector.take(id) && self.versions.iter().any(|v| glob(v, version))
     }
 
     /// Whether it must happen at this vector over this IP version on this version of the target.
@@ -133,13 +183,20 @@ impl Expectation {
     /// Whether this is the finding it speaks of.
     #[must_use]
     pub fn is(&self, finding: &Finding) -> bool {
-        glob(&self.rule, finding.rule.0) && self.kind.as_ref().is_none_or(|k| k == finding.kind)
+        self.rule.take(finding.rule.0) && self.kind.as_ref().is_none_or(|k| k.take(finding.kind))
     }
 }
 
 fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
-    for (name, value) in [("vector", &entry.vector), ("rule", &entry.rule), ("reason", &entry.reason), ("clause", &entry.clause)] {
-        if value.trim().is_empty() {
+    let blank = |globs: &Globs| globs.iter().all(|g| g.trim().is_empty());
+    let empty = [
+        ("vector", blank(&entry.vector)),
+        ("rule", blank(&entry.rule)),
+        ("reason", entry.reason.trim().is_empty()),
+        ("clause", entry.clause.trim().is_empty()),
+    ];
+    for (name, empty) in empty {
+        if empty {
             return Err((
                 format!("`{name}` is empty"),
                 "every known finding names its vector and rule, quotes the clause and gives a reason",
@@ -158,13 +215,15 @@ fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
     if !matches!(entry.family, None | Some(4 | 6)) {
         return Err(("`family` is neither 4 nor 6".to_owned(), "leave it out for both"));
     }
-    let class = entry.rule.starts_with("class:");
-    if class && !["class:crash", "class:hang", "class:flood"].contains(&entry.rule.as_str()) {
-        return Err((format!("{:?} is no class of a dead stack", entry.rule), "there are class:crash, class:hang and class:flood"));
-    }
-    let own = entry.rule == ASSERTION.0;
-    if !class && !own && !catalogue::rules().iter().any(|r| glob(&entry.rule, r.id.0)) {
-        return Err((format!("no rule is called {:?}", entry.rule), "`harness explain RULE` finds ids that are near"));
+    for rule in entry.rule.iter() {
+        let class = rule.starts_with("class:");
+        if class && !["class:crash", "class:hang", "class:flood"].contains(&rule) {
+            return Err((format!("{rule:?} is no class of a dead stack"), "there are class:crash, class:hang and class:flood"));
+        }
+        let own = rule == ASSERTION.0;
+        if !class && !own && !catalogue::rules().iter().any(|r| glob(rule, r.id.0)) {
+            return Err((format!("no rule is called {rule:?}"), "`harness explain RULE` finds ids that are near"));
+        }
     }
     Ok(())
 }
@@ -179,7 +238,7 @@ mod tests {
         let ids: Vec<&str> = tcp_vectors::golden().iter().map(|g| g.id.as_str()).collect();
         for target in crate::targets::known() {
             let known = Expectations::of(target.name).unwrap_or_else(|e| panic!("{e}"));
-            let idle: Vec<String> = known.idle(&ids).iter().map(|e| format!("{}:{}: {}", known.file, e.line, e.vector)).collect();
+            let idle: Vec<String> = known.idle(&ids).iter().map(|(e, g)| format!("{}:{}: {g}", known.file, e.line)).collect();
             assert!(idle.is_empty(), "no vector is called so:\n{}", idle.join("\n"));
         }
     }
@@ -189,7 +248,7 @@ mod tests {
     fn what_is_known_of_linux_is_known_of_every_kernel() {
         let known = Expectations::of("linux-kernel").unwrap_or_else(|e| panic!("{e}"));
         for e in &known.entries {
-            let id = e.vector.replace('*', "x");
+            let id = e.vector.iter().next().unwrap_or_default().replace('*', "x");
             for version in ["5.15.0-100-generic", "6.1.0-13-amd64", "6.18.44", "7.0.1"] {
                 assert!(e.holds_for(&id, Family::V4, version) || e.family == Some(6), "{} on {version}", e.line);
                 assert_eq!(e.must_happen(&id, Family::V4, version), version.starts_with("6.18.") && e.family != Some(6), "{}", e.line);

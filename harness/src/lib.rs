@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod expectations;
 pub mod file_error;
 pub mod fuzz;
+pub mod matrix;
 pub mod mutants;
 pub mod profile;
 pub mod protocol;

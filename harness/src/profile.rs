@@ -31,6 +31,7 @@ const TEXTS: &[(&str, &str)] = &[
     (smoltcp::NAME, include_str!("../profiles/smoltcp.toml")),
     (linux::NAME, include_str!("../profiles/linux-kernel.toml")),
     ("netstack3", include_str!("../profiles/netstack3.toml")),
+    ("lwip", include_str!("../profiles/lwip.toml")),
 ];
 
 /// Linux with or without the setting `tcp_syn_linear_timeouts`, which came with 6.5. Each network namespace has it or none has, and a fresh one
@@ -139,6 +140,10 @@ settings! {
     timestamps: bool => |profile, value| profile.timestamps = value;
     /// Whether the stack uses PAWS.
     paws: bool => |profile, value| profile.paws = value;
+    /// Whether TSvals come from the stack's user.
+    user_stamps: bool => |profile, value| profile.user_stamps = value;
+    /// Whether the stack takes part in an experiment that puts ECT on SYNs, pure ACKs, probes or what is sent again.
+    ecn_experiments: bool => |profile, value| profile.ecn_experiments = value;
     /// Octets beyond the advertised window that may be taken.
     overrun: u32 => |profile, value| profile.overrun = value;
     /// The least MSS that the stack believes a peer, octets.

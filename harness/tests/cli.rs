@@ -131,6 +131,31 @@ fn a_permitted_way_is_told_and_fails_a_run_only_where_that_is_asked_for() {
 }
 
 #[test]
+fn stacks_side_by_side_differ_in_what_is_known_of_them() {
+    let of = ["matrix", "reference", "smoltcp", "mutant:last-ack-ignores-rst", "--vector", "reset"];
+    let differing = check(&[&of[..], &["--differing"]].concat(), 0, "");
+    let text = out(&differing);
+    let row = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("no row {name}: {text}")).to_owned();
+    let cells = |name: &str| row(name).split("  ").map(str::trim).filter(|c| !c.is_empty()).skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(cells("RFC9293:3.10.7.4/LAST-ACK/rst-exact"), ["conforms", "conforms", "violates"]);
+    assert_eq!(cells("RFC9293:3.10.7.1/CLOSED/no-ack"), ["conforms", "violates", "conforms"]);
+    assert_eq!(cells("RFC5961:3-1"), ["variant: challenge-ack", "variant: reset-by-rfc793", "variant: challenge-ack"]);
+    assert!(!text.contains("RFC9293:3.10.7.4/CLOSING/rst-exact"), "the stacks do not differ in it: {text}");
+
+    let one = check(&[&of[..], &["--rule", "*LAST-ACK/rst-exact", "--format", "markdown"]].concat(), 0, "");
+    assert!(out(&one).contains("| RFC9293:3.10.7.4/LAST-ACK/rst-exact (must) | conforms | conforms | violates |"), "{}", out(&one));
+    let json = check(&[&of[..], &["--format", "json"]].concat(), 0, "");
+    let document: serde_json::Value = serde_json::from_str(&out(&json)).expect("is JSON");
+    assert_eq!(document["stacks"][1]["name"], "smoltcp");
+    assert!(document["areas"][0]["stacks"][0]["conforms"].as_u64().is_some_and(|n| n > 100), "{document}");
+
+    check(&["matrix"], 2, "required");
+    check(&["matrix", "reference", "nonesuch"], 2, "no target is called");
+    check(&["matrix", "reference", "--vector", "nonesuch"], 4, "no vector is selected");
+    check(&["matrix", "reference", "exec:/nowhere/adapter"], 77, "cannot be started");
+}
+
+#[test]
 fn usage_is_2() {
     check(&["--family", "5"], 2, "an IP version is 4 or 6");
     check(&["--target", "smoltpc"], 2, "is it \"smoltcp\"?");

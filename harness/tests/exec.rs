@@ -11,7 +11,7 @@ use tcp_harness::select::{Filter, all};
 use tcp_harness::target::{Target, TargetError};
 use tcp_harness::targets::exec::Exec;
 use tcp_reference::api::{Call, CallResult, Family};
-use tcp_reference::finding::Class;
+use tcp_reference::finding::{Class, Finding};
 
 const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ fn settings(target: &str) -> Settings {
 /// What came out, without what took how long.
 fn told(done: &[Done]) -> Vec<String> {
     let one = |d: &Done| {
-        let findings: Vec<String> = d.outcome.findings.iter().map(|f| f.fingerprint()).collect();
+        let findings: Vec<String> = d.outcome.findings.iter().map(Finding::fingerprint).collect();
         format!("{} {} {findings:?} {:?}", d.item, d.outcome.class, d.outcome.trace.events)
     };
     done.iter().map(one).collect()

@@ -13,7 +13,7 @@ use tcp_harness::targets::smoltcp::SmolTcp;
 use tcp_harness::wire::{self, Read};
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 use tcp_reference::finding::Class;
-use tcp_reference::segment::Segment;
+use tcp_reference::segment::{Flags, Segment};
 use tcp_vectors::model::Vector;
 
 /// smoltcp with something done to it.
@@ -74,6 +74,25 @@ fn change(packets: &mut [Packet], mut what: impl FnMut(&mut Segment)) {
             packet.ip = wire::build(tcp.source, tcp.destination, &tcp.segment).expect("it was built before");
         }
     }
+}
+
+/// SHLD-3 states no form of the reset: one that acknowledges the text which nobody will read is as good as one without the ACK bit, and one that
+/// acknowledges more is not.
+#[test]
+fn the_reset_for_text_that_nobody_reads_may_acknowledge_it() {
+    let reset = |flags: Flags, more: u32| {
+        run("teardown/text-after-close", move |deliveries, packets| {
+            if deliveries == 4 {
+                change(packets, |s| (s.flags, s.ack) = (flags, s.ack + more));
+            }
+            Ok(())
+        })
+    };
+    for flags in [Flags::RST, Flags::RST | Flags::ACK] {
+        let outcome = reset(flags, 0);
+        assert!(rules(&outcome).is_empty(), "{flags:?}: {:?}", outcome.findings);
+    }
+    assert_eq!(rules(&reset(Flags::RST | Flags::ACK, 1)), ["RFC9293:SHLD-3"]);
 }
 
 fn rules(outcome: &Outcome) -> Vec<&'static str> {

@@ -64,6 +64,8 @@ pub struct Profile {
     /// Whether the stack uses PAWS where timestamps are used: what RFC 7323 requires "that an implementation of PAWS include" (section 5.5) binds
     /// no other.
     pub paws: bool,
+    /// Whether TSvals come from the stack's user: then their offset is not the stack's to choose.
+    pub user_stamps: bool,
     /// Whether the stack takes part in an experiment that puts ECT on SYNs, pure ACKs, probes or what is sent again (RFC 8311 section 4.3; RFC 5562
     /// for the SYN-ACK). RFC 3168 itself forbids that.
     pub ecn_experiments: bool,
@@ -104,6 +106,7 @@ impl Default for Profile {
             window_scale: false,
             timestamps: false,
             paws: true,
+            user_stamps: false,
             ecn_experiments: false,
             overrun: 0,
             least_mss: LEAST_MSS,

@@ -83,6 +83,13 @@ pub enum ResetForm {
     Bare(Seq),
     /// `<SEQ=0><ACK=n><CTL=RST,ACK>`.
     WithAck(Seq),
+    /// That of the user's ABORT, `<SEQ=n><CTL=RST>` (section 3.10.5), which may acknowledge what has arrived: all up to one of these numbers.
+    Abort {
+        /// Its sequence number.
+        seq: Seq,
+        /// What it may acknowledge, the least and the most.
+        acks: (Seq, Seq),
+    },
 }
 
 impl ResetForm {
@@ -96,7 +103,7 @@ impl ResetForm {
     #[must_use]
     pub fn segment(self) -> Segment {
         match self {
-            ResetForm::Bare(seq) => Segment::rst(seq),
+            ResetForm::Bare(seq) | ResetForm::Abort { seq, .. } => Segment::rst(seq),
             ResetForm::WithAck(ack) => Segment::control(Seq(0), Flags::RST).with_ack(ack),
         }
     }

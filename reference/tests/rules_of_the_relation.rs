@@ -205,11 +205,18 @@ fn resets_where_nobody_reads() {
     let setup = Setup::new(State::Established);
     let resets = |text| {
         let ways = outcomes(&setup.conn(b), &segment(text, b), &Env { reader: Reader::Nobody, ..setup.env(b) });
-        let reset = |o: &Outcome| if let Answer::Reset(ResetForm::Bare(seq)) = o.answer { Some(seq.since(Seq(b.snd))) } else { None };
+        let reset = |o: &Outcome| match o.answer {
+            Answer::Reset(ResetForm::Bare(seq)) => Some((seq.since(Seq(b.snd)), None)),
+            Answer::Reset(ResetForm::Abort { seq, acks }) => {
+                Some((seq.since(Seq(b.snd)), Some((acks.0.since(Seq(b.rcv)), acks.1.since(Seq(b.rcv))))))
+            }
+            _ => None,
+        };
         ways.iter().filter_map(reset).collect::<Vec<_>>()
     };
-    assert_eq!(resets(". 0(10) ack 5"), [5, 20]);
-    assert_eq!(resets(". 0(10) ack 20"), [20]);
+    // That of ABORT may acknowledge: what came before the text, or the text too.
+    assert_eq!(resets(". 0(10) ack 5"), [(5, None), (20, Some((0, 10)))]);
+    assert_eq!(resets(". 0(10) ack 20"), [(20, None), (20, Some((0, 10)))]);
 }
 
 /// Text beside a SYN is queued, or left for the peer to send again.

@@ -9,7 +9,8 @@ fn main() {
     build.include("c").include(sources.join("include")).file("c/glue.c").warnings(false).flag("-fno-strict-aliasing");
     for folder in ["core", "core/ipv4", "core/ipv6"] {
         let entries = std::fs::read_dir(sources.join(folder)).unwrap_or_else(|e| panic!("{folder} of lwIP: {e}"));
-        let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.extension().is_some_and(|x| x == "c")).collect();
+        let mut files: Vec<PathBuf> =
+            entries.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.extension().is_some_and(|x| x == "c")).collect();
         files.sort();
         build.files(files);
     }
@@ -30,6 +31,8 @@ fn lwip() -> PathBuf {
 
 fn version(sources: &Path) -> String {
     let text = std::fs::read_to_string(sources.join("include/lwip/init.h")).expect("init.h");
-    let number = |name: &str| text.lines().find_map(|l| l.strip_prefix(&format!("#define LWIP_VERSION_{name} "))?.split_whitespace().next().map(str::to_owned));
+    let number = |name: &str| {
+        text.lines().find_map(|l| l.strip_prefix(&format!("#define LWIP_VERSION_{name} "))?.split_whitespace().next().map(str::to_owned))
+    };
     ["MAJOR", "MINOR", "REVISION"].map(|n| number(n).unwrap_or_default()).join(".")
 }

@@ -55,7 +55,8 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 11] = ["list", "lint", "show", "explain", "rules", "mutants", "doctor", "replay", "serve", "target-check", "help"];
+const COMMANDS: [&str; 12] =
+    ["list", "lint", "show", "explain", "rules", "mutants", "matrix", "doctor", "replay", "serve", "target-check", "help"];
 
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
@@ -105,10 +106,10 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
     let reasons = profile.reasons.clone();
     settings.profile = Some(profile);
     let ids: Vec<&str> = golden().iter().map(|g| g.id.as_str()).chain(items.iter().map(Item::id)).collect();
-    for entry in expectations.idle(&ids) {
-        let near = did_you_mean(&entry.vector, ids.iter().copied());
+    for (entry, vector) in expectations.idle(&ids) {
+        let near = did_you_mean(vector, ids.iter().copied());
         let word = if args.expectations.is_some() { "warning: " } else { "" };
-        complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, entry.vector));
+        complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, vector));
         if args.expectations.is_none() {
             return FAULT;
         }
@@ -145,13 +146,19 @@ pub(super) fn known_target(wanted: &str) -> Result<(), String> {
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
+    let code = cannot_run(&args.target, error);
+    if code == UNAVAILABLE && args.require_target { FINDINGS } else { code }
+}
+
+/// Says why a target cannot run, and the exit code for that.
+pub(super) fn cannot_run(target: &str, error: &TargetError) -> u8 {
     match error {
         TargetError::Unavailable(why) => {
-            complain(&format!("harness: {} cannot run here: {why}\n`harness doctor` says more\n", args.target));
-            if args.require_target { FINDINGS } else { UNAVAILABLE }
+            complain(&format!("harness: {target} cannot run here: {why}\n`harness doctor` says more\n"));
+            UNAVAILABLE
         }
         TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Harness(why) => {
-            complain(&format!("harness: {} could not be started: {why}\n", args.target));
+            complain(&format!("harness: {target} could not be started: {why}\n"));
             FAULT
         }
     }

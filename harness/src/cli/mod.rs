@@ -4,6 +4,7 @@ mod explain;
 mod files;
 mod judge;
 mod lint;
+mod matrix;
 mod mutants;
 mod rules;
 mod serve;
@@ -67,6 +68,8 @@ enum Command {
     Rules(RulesArgs),
     /// Tries mutants of the reference stack against the vectors, then against the fuzzer, and says what found each out.
     Mutants(MutantsArgs),
+    /// Runs the vectors on several stacks and shows side by side, for each area and each rule, what they do.
+    Matrix(MatrixArgs),
     /// Tries each thing that each target needs, and says how to get what is missing.
     Doctor,
     /// Says what is wrong with vectors, and whether packetdrill can run them as they are.
@@ -130,6 +133,36 @@ struct MutantsArgs {
     /// Mutants side by side; by itself, as many as there are processors.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+struct MatrixArgs {
+    /// The stacks, each as after --target.
+    #[arg(required = true)]
+    targets: Vec<String>,
+    /// Only vectors of this id, area or glob.
+    #[arg(long, value_name = "GLOB")]
+    vector: Vec<String>,
+    /// Only rules of this glob.
+    #[arg(long, value_name = "GLOB")]
+    rule: Vec<String>,
+    /// Only rules about which the stacks differ.
+    #[arg(long)]
+    differing: bool,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: MatrixFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+enum MatrixFormat {
+    /// For a terminal.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+    /// For a page.
+    Markdown,
 }
 
 #[derive(Args, Debug)]
@@ -242,6 +275,7 @@ pub fn main() -> ExitCode {
         Some(Command::Explain { rule }) => explain::explain(rule),
         Some(Command::Rules(args)) => rules::rules(args),
         Some(Command::Mutants(args)) => mutants::mutants(args),
+        Some(Command::Matrix(args)) => matrix::matrix(args),
         Some(Command::Doctor) => explain::doctor(),
     };
     ExitCode::from(if UNWRITTEN.load(Ordering::Relaxed) { FAULT } else { code })

@@ -263,10 +263,10 @@ impl Fuzzer {
         let version = &self.target.capabilities().version;
         self.causes.know(fingerprint, version, finding, &outcome.trace)
             || self.expectations.entries.iter().any(|e| {
-                e.holds_for(&e.vector, case.family, version)
+                e.vector.iter().next().is_some_and(|vector| e.holds_for(vector, case.family, version))
                     && match finding {
                         Some(finding) => e.is(finding),
-                        None => e.rule.strip_prefix("class:") == Some(outcome.class.name()),
+                        None => e.rule.class() == Some(outcome.class.name()),
                     }
             })
     }

@@ -24,7 +24,10 @@ pub fn document(
     let gone: Vec<Value> = stale
         .iter()
         .filter_map(|s| {
-            expectations.entries.get(s.entry).map(|e| json!({"rule": e.rule, "id": s.id, "family": family(s.family), "line": e.line}))
+            expectations
+                .entries
+                .get(s.entry)
+                .map(|e| json!({"rule": e.rule.to_string(), "id": s.id, "family": family(s.family), "line": e.line}))
         })
         .collect();
     json!({

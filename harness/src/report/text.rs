@@ -9,7 +9,7 @@ use super::json::level;
 use super::ladder::ladder;
 use crate::expectations::{Expectation, Expectations};
 use crate::run::{Judged, Stale, Summary, Verdict};
-use crate::select::{Item, glob};
+use crate::select::Item;
 use crate::session::{ASSERTION, Outcome};
 use crate::target::Capabilities;
 
@@ -124,7 +124,7 @@ pub fn known(summary: &Summary, expectations: &Expectations, in_full: impl Fn(us
     for (entry, times) in &faults {
         let says = catalogue::rules()
             .iter()
-            .find(|r| glob(&entry.rule, r.id.0))
+            .find(|r| entry.rule.take(r.id.0))
             .map_or(String::new(), |r| format!(" ({})", short(r.paraphrase, 60)));
         let _ = writeln!(text, "known, {times} times: {}{says}: {}", entry.rule, short(&entry.reason, 120));
     }

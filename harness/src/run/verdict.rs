@@ -168,7 +168,7 @@ fn missing<'a>(item: &'a Item, verdict: &'a Verdict, expectations: &'a Expectati
     let performed = !matches!(class, Class::Unsupported | Class::NotPerformed | Class::Inconclusive);
     let (id, family) = (item.id(), item.family);
     expectations.entries.iter().enumerate().filter(move |_| performed).filter_map(move |(entry, e)| {
-        let happens = match e.rule.strip_prefix("class:") {
+        let happens = match e.rule.class() {
             Some(word) => word == class.name(),
             None => verdict.findings.iter().any(|f| e.is(&f.finding)),
         };

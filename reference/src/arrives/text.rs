@@ -34,23 +34,28 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
     }
     for end in ends {
         if start == tcb.rcv_nxt {
-            in_order(tcb, segment, end, decided, out);
+            let reached = segment.is_fin() && end == segment.text_end();
+            let fits = reached && fits(tcb, end);
+            in_order(tcb, segment, end, fits, decided, out);
+            if fits && end.ge(tcb.rcv_right) && !segment.payload.is_empty() {
+                // The text fills the advertised window, and the FIN lies behind it: it may be trimmed.
+                in_order(tcb, segment, end, false, decided, out);
+            }
         } else {
             out_of_order(tcb, segment, start, end, env, out);
         }
     }
     if env.reader != Reader::User && !segment.payload.is_empty() && segment.text_end().gt(tcb.rcv_nxt) {
-        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset: one that answers the segment, or the user's own (3.10.5).
+        // MAY-1: nobody reads any more, and SHLD-3 wants new text to draw a reset, of no stated form: one that answers the segment, or the
+        // user's own (3.10.5), which may have taken the text first.
         if env.reader == Reader::Nobody {
             for outcome in &mut out[from..] {
                 outcome.departs = outcome.departs.or(Some(rules::HALF_DUPLEX_RST));
             }
         }
-        let reset = |seq| Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(ResetForm::Bare(seq))).by(rules::HALF_DUPLEX);
-        if segment.ack != tcb.snd_nxt {
-            out.insert(from, reset(tcb.snd_nxt));
-        }
-        out.insert(from, reset(segment.ack));
+        let reset = |form| Outcome::new(rules::HALF_DUPLEX_RST, Conn::Absent, Answer::Reset(form)).by(rules::HALF_DUPLEX);
+        out.insert(from, reset(ResetForm::Abort { seq: tcb.snd_nxt, acks: (tcb.rcv_nxt, text_end) }));
+        out.insert(from, reset(ResetForm::Bare(segment.ack)));
     }
 }
 
@@ -63,8 +68,9 @@ fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     }
 }
 
-/// Seventh and eighth step for a segment that begins at RCV.NXT once trimmed; `end` is the last octet's number plus one.
-fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut Vec<Outcome>) {
+/// Seventh and eighth step for a segment that begins at RCV.NXT once trimmed; `end` is the last octet's number plus one, and
+/// the FIN is taken with it or not.
+fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, with_fin: bool, decided: RuleId, out: &mut Vec<Outcome>) {
     let mut next = tcb.clone();
     let mut filled_gap = false;
     if end.gt(next.rcv_nxt) {
@@ -72,10 +78,10 @@ fn in_order(tcb: &Tcb, segment: &Segment, end: Seq, decided: RuleId, out: &mut V
         filled_gap = !next.held.is_empty();
         next.absorb_held();
     }
-    if segment.is_fin() && end == segment.text_end() && fits(tcb, segment.text_end()) {
-        next.note_fin(segment.text_end());
+    if with_fin {
+        next.note_fin(end);
     }
-    let whole = segment.text_start() == tcb.rcv_nxt && end == segment.text_end() && (!segment.is_fin() || fits(tcb, end));
+    let whole = segment.text_start() == tcb.rcv_nxt && end == segment.text_end() && (!segment.is_fin() || with_fin);
     let text_rule = match (segment.payload.is_empty(), whole) {
         (true, _) => decided,
         // "The receiver MUST honor, as in window, any segment that would have been in window for any <ACK> sent by the receiver."

@@ -25,6 +25,8 @@ pub(crate) struct Flight {
     phase: Phase,
     /// After a time-out: SND.NXT when it expired, and the octets in flight that were sent since. Until that is acknowledged the bound is of these.
     recovery: Option<(Seq, u32)>,
+    /// Before the first time-out in a row: the bound, and where the text ended that it made leave again.
+    before_loss: Option<(u32, Seq)>,
     /// After idleness: the bound that a SHOULD sets until something is acknowledged.
     restart: Option<u32>,
     /// After three duplicate acknowledgments: the bound once they are over.
@@ -102,6 +104,7 @@ impl Hypothesis {
             // RFC 3042 and RFC 5681 section 3.2: each lets one more segment leave.
             clocks.flight.limit = clocks.flight.limit.saturating_add(mss);
             clocks.flight.counted = clocks.flight.counted.saturating_add(mss);
+            clocks.flight.restart = clocks.flight.restart.map(|most| most.saturating_add(mss));
         }
         let recovers = clocks.resend_below.is_some()
             || clocks.flight.recovery.is_some()
@@ -161,6 +164,15 @@ impl Hypothesis {
         if let Some((_, spent)) = &mut flight.recovery {
             *spent = spent.saturating_sub(octets);
         }
+        // F-RTO (RFC 5682 section 2.1, step 3b): what is acknowledged was never sent again, so nothing was lost, and the window may come back.
+        let resent_no_more = |end| self.clocks.resend_below.is_none_or(|(resent, _)| resent.le(end));
+        if let Some((before, end)) = flight.before_loss.filter(|_| flight.recovery.is_some())
+            && tcb.snd_una.gt(end)
+            && resent_no_more(end)
+        {
+            flight.limit = flight.limit.max(before.saturating_add(most));
+            (flight.recovery, flight.before_loss, flight.phase) = (None, None, Phase::Growing);
+        }
         match flight.recovery {
             Some((until, _)) if tcb.snd_una.ge(until) => (flight.recovery, flight.phase) = (None, Phase::Growing),
             // F-RTO (RFC 5682 section 2.1): the first acknowledgment after a time-out lets two new segments leave.
@@ -176,7 +188,10 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         let mss = sender_mss(tcb, sent.profile);
         let recovery = Some((tcb.snd_nxt, sent.segment.len()));
-        self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, ..self.clocks.flight };
+        let flight = self.clocks.flight;
+        let first = (flight.recovery.is_none()).then_some((flight.limit, sent.segment.end()));
+        let before_loss = first.or(flight.before_loss);
+        self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, before_loss, ..flight };
         // How slow start and the avoidance share what follows does not show.
         self.clocks.after_loss = AfterLoss::default();
     }

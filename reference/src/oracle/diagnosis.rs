@@ -287,9 +287,12 @@ impl Hypothesis {
         } else if reported == State::Closed {
             h = h.gone(Ended::Normally);
         }
+        // What is gone for no known reason may have been given up.
+        let given_up = (reported == State::Closed).then(|| h.clone().gone(Ended::TimedOut));
         let Last { rule, event: cause, state, .. } = self.last;
         let blame = Blame { rule, level: Level::Spec, state, event, cause: Some(cause), kind: "status", surprise: REPORT };
         h.blame = Some(blame);
+        out.extend(given_up.map(|h| Hypothesis { blame: Some(blame), ..h }));
         // Or the state is what it should be, and STATUS alone is wrong: what follows decides.
         let told_wrong = Blame { rule: rules::STATUS, cause: None, surprise: REPORT + 1, ..blame };
         out.extend([h, Hypothesis { blame: Some(told_wrong), ..self.clone() }]);

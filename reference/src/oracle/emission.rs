@@ -5,6 +5,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::lenience::Lenience;
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
+use crate::relation::ResetForm;
 use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::state::State;
@@ -138,6 +139,10 @@ impl Hypothesis {
     fn emit_reset(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
         let seg = sent.segment;
         let matches = |due: &ResetDue| match *due {
+            ResetDue::Form(ResetForm::Abort { seq, acks }, _) => {
+                let true_ack = !seg.is_ack() || seg.ack.ge(acks.0) && seg.ack.le(acks.1);
+                (seg.flags & Flags::CONTROL & !Flags::ACK) == Flags::RST && seg.seq == seq && true_ack && seg.payload.is_empty()
+            }
             ResetDue::Form(form, _) => {
                 let wanted = form.segment();
                 let same_ack = !wanted.is_ack() || seg.ack == wanted.ack;

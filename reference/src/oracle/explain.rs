@@ -133,7 +133,7 @@ fn allowed(h: &Hypothesis, profile: &Profile) -> Vec<String> {
     let mut lines = Vec::new();
     for (reset, due) in &h.dues.resets {
         let form = match reset {
-            ResetDue::Form(ResetForm::Bare(seq), _) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
+            ResetDue::Form(ResetForm::Bare(seq) | ResetForm::Abort { seq, .. }, _) => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
             ResetDue::Form(ResetForm::WithAck(ack), _) => format!("<SEQ=0><ACK={}><CTL=RST,ACK>", name(*ack, irs, "IRS")),
             ResetDue::Abort { high: seq, .. } => format!("<SEQ={}><CTL=RST>", name(*seq, iss, "ISS")),
         };

@@ -12,7 +12,7 @@ use crate::oracle::emission::Licence;
 use crate::oracle::explain;
 use crate::oracle::header::Asked;
 use crate::oracle::hypothesis::Hypothesis;
-use crate::oracle::isn::Isns;
+use crate::oracle::isn::{Isns, Tsvals};
 use crate::oracle::options::{Circumstances, breaches};
 use crate::profile::Profile;
 use crate::relation::not_unicast;
@@ -40,6 +40,7 @@ pub struct Oracle {
     stats: Stats,
     now: Micros,
     isns: Isns,
+    tsvals: Tsvals,
     /// The user has set an MSS on some socket.
     mss_set: bool,
     /// What users have asked for of the IP header.
@@ -97,6 +98,7 @@ impl Oracle {
             stats: Stats::default(),
             now: 0,
             isns: Isns::default(),
+            tsvals: Tsvals::default(),
             mss_set: false,
             headers: BTreeMap::new(),
         }
@@ -253,6 +255,11 @@ impl Oracle {
             if let Some((rule, kind, allowed)) = asked.breach(segment, trace.events[index].from).filter(|_| own) {
                 self.find(rule, kind, tuple, index, trace, &allowed);
             }
+        }
+        if let Some((val, _)) = segment.timestamps().filter(|_| segment.is_syn() && !self.profile.user_stamps)
+            && self.tsvals.shows_clock(tuple, val, trace.events[index].at)
+        {
+            self.find(rules::TIMESTAMP_OFFSET, "tsval", tuple, index, trace, "a timestamp clock with a random offset for each connection");
         }
         if segment.is_syn() {
             // MAY-2 sets the number where a SYN reopens TIME-WAIT.

@@ -1,4 +1,4 @@
-//! Initial sequence numbers over the connections of a run (RFC 9293 section 3.4.1, RFC 6528).
+//! Initial sequence numbers over the connections of a run (RFC 9293 section 3.4.1, RFC 6528), and their first timestamps (RFC 7323 section 7.1).
 
 use std::collections::BTreeMap;
 
@@ -52,6 +52,25 @@ impl Isns {
     }
 }
 
+/// The first timestamps of different 4-tuples within a second.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tsvals {
+    recent: Vec<(Tuple, u32, Micros)>,
+    told: bool,
+}
+
+impl Tsvals {
+    /// A SYN left with this TSval. Whether it is one too many that shows the same clock without an offset of the connection's own.
+    pub(crate) fn shows_clock(&mut self, tuple: Tuple, val: u32, at: Micros) -> bool {
+        self.recent.retain(|(t, _, then)| *t != tuple && at.saturating_sub(*then) <= SECOND);
+        self.recent.push((tuple, val, at));
+        let near = |&(_, v, _): &(Tuple, u32, Micros)| v.wrapping_sub(val).cast_signed().unsigned_abs() < TICKS;
+        let shows = !self.told && self.recent.len() >= MANY && self.recent.iter().all(near);
+        self.told |= shows;
+        shows
+    }
+}
+
 /// Whether the second number is ahead of the first as a clock between 4 microseconds and 28 nanoseconds a tick has it, with some slack; a clock
 /// that may have cycled says nothing.
 fn by_clock(first: Chosen, second: Chosen) -> bool {
@@ -85,5 +104,7 @@ const LONGEST: Micros = 100 * SECOND;
 const MISSES: u8 = 2;
 /// Numbers of different 4-tuples that lie together by no chance.
 const MANY: usize = 4;
+/// Ticks of a timestamp clock in a second, with some slack: section 5.4 has one of at most a thousand.
+const TICKS: u32 = 2_000;
 /// How near they lie.
 const NEAR: u64 = 1 << 20;

@@ -253,6 +253,7 @@ mutants! {
     "timestamp-clock-stands": Fault::ClockStands, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-runs-backwards": Fault::ClockRunsBackwards, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-of-nanoseconds": Fault::ClockOfNanoseconds, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK_TOO_FAST];
+    "timestamp-clock-without-offset": Fault::Departs, at [rules::TIMESTAMP_OFFSET], with Policy::with_timestamps, breaks [rules::TIMESTAMP_OFFSET];
     "delayed-ack-echoes-the-latest": Fault::EchoesLatest, at [rules::DELAYED_ACK], with Policy::with_timestamps, breaks [rules::ECHO_OF_EARLIEST];
     "ack-of-a-gap-echoes-the-latest": Fault::EchoesLatest, at [at!("ESTABLISHED/text-in-window-ooo")], with Policy::with_timestamps, breaks [rules::ECHO_AT_GAP];
     "what-fills-a-gap-not-echoed": Fault::StaysPut, at [rules::ECHO_OF_FILLER], with Policy::with_timestamps, breaks [rules::ECHO_OF_FILLER];
@@ -389,7 +390,7 @@ mutants! {
     "window-counts-for-nothing": Fault::NoWindow, at [rules::WINDOW_BEYOND], breaks [rules::WINDOW_BEYOND, rules::WINDOW_SHRUNK];
     "window-update-closes": Fault::Closes, at [rules::WINDOW_UPDATE], breaks [rules::WINDOW_UPDATE];
     "window-probed-late": Fault::PersistTenths(100), at [], breaks [rules::PROBE];
-    "time-out-below-a-second": Fault::RtoTenths(7), at [] in State::Established, with Policy::with_short_timeouts, breaks [rules::RTO_MINIMUM];
+    "time-out-of-seven-tenths": Fault::RtoTenths(7), at [] in State::Established, with Policy::with_short_timeouts, breaks [rules::RTO_MINIMUM];
     "time-out-grows-by-a-fifth": Fault::GrowsByAFifth, at [rules::RTO_BACKOFF], breaks [rules::RTO_BACKOFF];
     "round-trips-without-variance": Fault::CoarseClock, at [rules::VARIANCE_ROUNDED], breaks [rules::VARIANCE_ROUNDED];
     "avoidance-adds-four-segments": Fault::GrowsFourfold, at [rules::AVOIDANCE], breaks [rules::AVOIDANCE];

@@ -5,7 +5,7 @@ use crate::arrives::timestamps::{LAPSES, Update, refused_by, update};
 use crate::catalogue::{Level, RuleId};
 use crate::relation::{Answer, Outcome, Owed, ResetForm, TimestampsSeen, newer};
 use crate::rules;
-use crate::segment::{Segment, TcpOption};
+use crate::segment::{Segment, TcpOption, Tuple};
 use crate::seq::Seq;
 use crate::stack::Policy;
 use crate::stack::endpoint::Endpoint;
@@ -120,7 +120,8 @@ impl Endpoint {
             Some(Fault::ClockOfNanoseconds) => self.now.wrapping_mul(1000),
             _ => self.now / 1000,
         };
-        u32::try_from(clock & u64::from(u32::MAX)).unwrap_or(0)
+        let offset = if self.mutated(Fault::Departs, rules::TIMESTAMP_OFFSET) { 0 } else { offset(&self.tuple) };
+        u32::try_from(clock & u64::from(u32::MAX)).unwrap_or(0).wrapping_add(offset)
     }
 
     /// A reset in answer to `cause`: where that has the option "the <RST> should also contain a Timestamps option", with TSval 0 (section 5.2).
@@ -137,6 +138,16 @@ impl Endpoint {
         };
         self.spoil(rule, reset);
     }
+}
+
+/// A connection's offset, as random as its ends are (section 7.1): the same for every incarnation, so that timestamps go on in TIME-WAIT.
+fn offset(tuple: &Tuple) -> u32 {
+    let ports = u32::from(tuple.local.port()) << 16 | u32::from(tuple.remote.port());
+    let mut hash = ports ^ if tuple.local.is_ipv4() { 0 } else { 0x9e37_79b9 };
+    for factor in [0x85eb_ca6b_u32, 0xc2b2_ae35] {
+        hash = (hash ^ hash >> 15).wrapping_mul(factor);
+    }
+    hash ^ hash >> 16
 }
 
 fn stamped(segment: Segment, val: u32, ecr: u32) -> Segment {

@@ -248,6 +248,7 @@ fn reset(form: ResetForm, rcv: &dyn Fn(Seq) -> i32, snd: &dyn Fn(Seq) -> i32) ->
     match form {
         ResetForm::Bare(seq) => format!("R {}", snd(seq)),
         ResetForm::WithAck(ack) => format!("R. {}", rcv(ack)),
+        ResetForm::Abort { seq, acks } => format!("R {} or R. to {}", snd(seq), rcv(acks.1)),
     }
 }
 

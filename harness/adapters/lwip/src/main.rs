@@ -60,6 +60,7 @@ impl Lwip {
             "NO_SYS, the raw API, MEM_LIBC_MALLOC: an application in one thread; assertions on",
             "TCP_MSS 1460, TCP_WND and TCP_SND_BUF 65535: the defaults of 536 and 2144 octets are for the smallest machines",
             "LWIP_TCP_KEEPALIVE: the intervals of keep-alives can be set",
+            "tcp_ticks begins within an hour of uptime: lwIP's clock stands while there is no connection, and at tick 0 round trips are not measured",
             "no window scale, timestamps or SACK: off by default in opt.h",
         ];
         Lwip {
@@ -158,9 +159,7 @@ fn perform(call: &Call) -> CallResult {
                 Err(_) => error(n),
             }
         }
-        Call::Shutdown { socket, how } => {
-            done(ffi::glue_shutdown(*socket, i32::from(*how != How::Write), i32::from(*how != How::Read)))
-        }
+        Call::Shutdown { socket, how } => done(ffi::glue_shutdown(*socket, i32::from(*how != How::Write), i32::from(*how != How::Read))),
         Call::Close { socket } => done(ffi::glue_close(*socket)),
         Call::Abort { socket } => done(ffi::glue_abort(*socket)),
         Call::Set { socket, option: SetOption::NoDelay(on) } => done(ffi::glue_set(*socket, 1, u64::from(*on))),
