@@ -208,21 +208,25 @@ impl<'a> Session<'a> {
                 to = to.min(deadline + 1);
             }
         }
-        if self.clock == Clock::Real {
-            // In slices: a machine that stands still for a while shows in one that takes too long.
-            to = to.min(self.now + SLICE);
-        }
         let to = to.clamp(self.now, until.max(self.now));
-        let asked = to - self.now;
-        let before = self.now;
-        let reply = self.target.advance(asked)?;
-        let overshot = reply.now.saturating_sub(before).saturating_sub(asked);
+        let mut before = self.now;
+        let reply = loop {
+            // Real waits go in slices: a machine that stood still for a while shows in one that takes too long.
+            let asked = if self.clock == Clock::Real { (to - before).min(SLICE) } else { to - before };
+            let reply = self.target.advance(asked)?;
+            let overshot = reply.now.saturating_sub(before).saturating_sub(asked);
+            if self.clock == Clock::Real && overshot > STALL {
+                self.note(&reply);
+                self.trace.push_between(before.min(self.now), self.now, What::Stall);
+                self.oracle.read(&self.trace);
+                return Err(Stop::Inconclusive(format!("the harness was held up for {} ms", overshot / 1000)));
+            }
+            if self.clock == Clock::Virtual || !reply.packets.is_empty() || reply.now >= to {
+                break reply;
+            }
+            before = before.max(reply.now);
+        };
         self.note(&reply);
-        if self.clock == Clock::Real && overshot > STALL {
-            self.trace.push_between(before, self.now, What::Stall);
-            self.oracle.read(&self.trace);
-            return Err(Stop::Inconclusive(format!("the harness was held up for {} ms", overshot / 1000)));
-        }
         self.check_bounds()
     }
 
