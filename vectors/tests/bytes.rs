@@ -54,6 +54,8 @@ fn every_vector_is_a_seed() {
         let mut script = unlined(vector.script());
         // A wait of days is not within the bounds.
         script.steps.iter_mut().for_each(|s| s.after = s.after.min(tcp_vectors::bytes::MAX_AFTER));
+        // Nor are more steps than a script has: of a longer vector the beginning is a seed.
+        script.steps.truncate(tcp_vectors::bytes::MAX_STEPS);
         let data = encode(&script);
         assert_eq!(decode(&data), script, "{}", g.id);
     }
