@@ -1,6 +1,6 @@
 //! Says what each target needs and whether it is there: tries each thing, one after the other, and how to get what is missing.
 
-use crate::target::{Target, TargetError};
+use crate::target::Target;
 use crate::targets::reference::Reference;
 use crate::targets::smoltcp::SmolTcp;
 use crate::targets::{REMOTE, reference, smoltcp};
@@ -60,7 +60,7 @@ fn examine_linux(checks: &mut Vec<Check>) {
     let remedy = "the steps before this one worked: see the detail";
     let mut target = match LinuxKernel::new() {
         Ok(target) => target,
-        Err(error) => return checks.push(check(linux::NAME, "addresses and routes", Err(text(&error)), remedy)),
+        Err(error) => return checks.push(check(linux::NAME, "addresses and routes", Err(error.why().to_owned()), remedy)),
     };
     checks.push(check(linux::NAME, "addresses and routes", Ok(format!("kernel {}", target.capabilities().version)), remedy));
     for family in [Family::V4, Family::V6] {
@@ -89,13 +89,13 @@ fn handshake(target: &mut dyn Target, family: Family) -> Result<String, String> 
     let side = usize::from(family == Family::V6);
     let stack = SocketAddr::new(target.capabilities().local[side], PORT);
     let peer = SocketAddr::new(REMOTE[side], 49_152);
-    target.reset(1).map_err(|e| text(&e))?;
+    target.reset(1).map_err(|e| e.why().to_owned())?;
     let CallResult::Socket(listener) = call(target, &Call::Listen { port: PORT, family, backlog: 1 })? else {
         return Err("listen gave no socket".to_owned());
     };
     let mut exchange = |segment: &Segment| {
         let datagram = build(peer, stack, segment).map_err(|e| e.to_string())?;
-        let reply = target.deliver(&[datagram]).map_err(|e| text(&e))?;
+        let reply = target.deliver(&[datagram]).map_err(|e| e.why().to_owned())?;
         Ok::<_, String>(reply.packets.iter().find_map(|p| match read(&p.ip) {
             Ok(Read::Tcp(tcp)) => Some(tcp.segment),
             Ok(Read::Icmp(_)) | Err(_) => None,
@@ -115,15 +115,5 @@ fn handshake(target: &mut dyn Target, family: Family) -> Result<String, String> 
 }
 
 fn call(target: &mut dyn Target, call: &Call) -> Result<CallResult, String> {
-    target.call(call).map(|reply| reply.value).map_err(|error| text(&error))
-}
-
-fn text(error: &TargetError) -> String {
-    match error {
-        TargetError::Unavailable(text)
-        | TargetError::Crash(text)
-        | TargetError::Hang(text)
-        | TargetError::Flood(text)
-        | TargetError::Harness(text) => text.clone(),
-    }
+    target.call(call).map(|reply| reply.value).map_err(|error| error.why().to_owned())
 }

@@ -167,11 +167,16 @@ impl Expectations {
 }
 
 impl Expectation {
+    /// Whether it speaks of this IP version on this version of the target.
+    #[must_use]
+    pub fn holds_on(&self, family: Family, version: &str) -> bool {
+        self.family.is_none_or(|f| (f == 4) == (family == Family::V4)) && self.versions.iter().any(|v| glob(v, version))
+    }
+
     /// Whether it speaks of this vector over this IP version on this version of the target.
     #[must_use]
     pub fn holds_for(&self, id: &str, family: Family, version: &str) -> bool {
-        let family_fits = self.family.is_none_or(|f| (f == 4) == (family == Family::V4));
-        family_fits && self.vector.take(id) && self.versions.iter().any(|v| glob(v, version))
+        self.holds_on(family, version) && self.vector.take(id)
     }
 
     /// Whether it must happen at this vector over this IP version on this version of the target.

@@ -158,6 +158,8 @@ settings! {
 pub fn read(file: &str, text: &str) -> Result<Profile, Box<FileError>> {
     let help = format!("a setting is a table with `value` and `reason`; there are {}", NAMES.join(", "));
     let parsed: File = toml::from_str(text).map_err(|e| Box::new(FileError::new(file, text, e.span(), e.message().to_owned(), &help)))?;
+    // As they are written, for the report.
+    let table: toml::Table = text.parse().unwrap_or_default();
     let mut profile = Profile::default();
     let mut reasons = Vec::new();
     let mut unreasoned = None;
@@ -165,8 +167,7 @@ pub fn read(file: &str, text: &str) -> Result<Profile, Box<FileError>> {
         if reason.trim().is_empty() {
             unreasoned = Some(name.to_owned());
         }
-        let table: Option<toml::Table> = text.parse().ok();
-        let value = table.and_then(|t| Some(t.get(name)?.get("value")?.to_string())).unwrap_or_default();
+        let value = table.get(name).and_then(|setting| setting.get("value")).map(ToString::to_string).unwrap_or_default();
         reasons.push(format!("{name} = {value}: {reason}"));
     });
     if let Some(name) = unreasoned {

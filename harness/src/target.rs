@@ -117,3 +117,17 @@ pub enum TargetError {
     /// The harness's own failing. Exit code 70.
     Harness(String),
 }
+
+impl TargetError {
+    /// Why, in words, whatever kind of failure it is.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            TargetError::Unavailable(why)
+            | TargetError::Crash(why)
+            | TargetError::Hang(why)
+            | TargetError::Flood(why)
+            | TargetError::Harness(why) => why,
+        }
+    }
+}

@@ -179,6 +179,8 @@ fn the_check_of_adapters_finds_planted_faults() {
             responses(r#"s/"packets":\[\{"us":[0-9]*,"ip":"6[0-9a-f]*"\}\],?//"#),
             "a handshake over IPv6, and its answer in the same response",
         ),
+        (responses(r#"s/"ip":"([0-9a-f]*)"/"ip":"\U\1"/g"#), "a handshake over IPv4, and its answer in the same response"),
+        (responses(r#"s/"tick_us":1/"tick_us":18446744073709551615/"#), "hello says what the target is"),
         (responses(r#"s/"count":5/"count":4/"#), "octets go in and out as they are"),
         (responses(r#"s/"data":"(..)/"data":"00/"#), "octets go in and out as they are"),
         (responses(r#"s/"eof":true/"error":"would-block"/"#), "the end of the stream, and closing"),

@@ -8,6 +8,9 @@ use crate::state::State;
 /// Microseconds of the target's own clock; 0 at its last reset.
 pub type Micros = u64;
 
+/// As good as endless: longer than any run, and still to be added to any time.
+pub(crate) const ENDLESS: Micros = 1 << 50;
+
 /// The target's name for a socket; never used again before a reset.
 pub type SocketId = u32;
 
@@ -66,9 +69,9 @@ pub enum SetOption {
 }
 
 impl SetOption {
-    /// The option with an interval that can be added to any time: what no run lives to see is as good as endless.
+    /// The option with an interval that can be added to any time.
     pub(crate) fn within_reach(self) -> SetOption {
-        let bounded = |interval: Option<Micros>| interval.map(|us| us.min(1 << 50));
+        let bounded = |interval: Option<Micros>| interval.map(|us| us.min(ENDLESS));
         match self {
             SetOption::AckDelay(us) => SetOption::AckDelay(bounded(us)),
             SetOption::KeepAlive(us) => SetOption::KeepAlive(bounded(us)),

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tcp_reference::api::Family;
 use tcp_reference::segment::{Flags, Segment};
 use tcp_reference::seq::Seq;
 
-use crate::protocol::{ClockName, Config, Hello, Identity, Octets, Options, Request, Response, VERSION};
-use crate::target::TargetError;
+use crate::protocol::{ClockName, Identity, Octets, Options, Request, Response, whole_ticks};
 use crate::targets::exec::child::{Child, shortened};
-use crate::targets::{LOCAL, MTU, REMOTE};
+use crate::targets::exec::greeted;
+use crate::targets::{LOCAL, REMOTE};
 use crate::wire::{self, Read};
 
 /// An adapter under examination, from its start on.
@@ -34,13 +33,7 @@ impl Driver {
     /// Starts the adapter and greets it.
     pub(super) fn start(words: &[String], limit: Duration) -> Result<Driver, Wrong> {
         let mut child = Child::start(words).map_err(|error| format!("it cannot be started: {error}"))?;
-        let hello = Request::Hello(Hello { protocol: VERSION, local: LOCAL, remote: REMOTE, mtu: MTU });
-        let answer = exchange(&mut child, &text(&hello)?, limit)?;
-        let wrong = |why: &str| format!("the answer to \"hello\" is wrong: {why}: {}", shortened(&answer));
-        let identity: Identity = serde_json::from_str(&answer).map_err(|error| wrong(&error.to_string()))?;
-        if identity.protocol != VERSION {
-            return Err(wrong(&format!("its version is {}, the harness speaks {VERSION}", identity.protocol)));
-        }
+        let identity = greeted(&mut child, limit)?;
         Ok(Driver { child, identity, now: 0, since: Instant::now(), limit, lines: Vec::new() })
     }
 
@@ -48,8 +41,7 @@ impl Driver {
     pub(super) fn reset(&mut self, seed: u64) -> Result<(), Wrong> {
         self.lines.clear();
         self.now = 0;
-        let config = Config { recv_buffer: Some(65_535), send_buffer: Some(65_535) };
-        self.done(&Request::Reset { seed, config })?;
+        self.done(&Request::reset(seed))?;
         self.since = Instant::now();
         Ok(())
     }
@@ -64,7 +56,7 @@ impl Driver {
         let before = self.now;
         let mut limit = self.limit;
         if let Request::Advance { us } = request {
-            self.now += us;
+            self.now = self.now.saturating_add(*us);
             if self.identity.clock == ClockName::Real {
                 limit += Duration::from_micros(*us);
             }
@@ -94,10 +86,8 @@ impl Driver {
         {
             return Err(wrong(&format!("\"next_timer_us\" is {timer}, and the clock says {}: it must be later", self.now)));
         }
-        if answer.contains("\"ip\":\"")
-            && answer.bytes().any(|b| b.is_ascii_uppercase() && b.is_ascii_hexdigit())
-            && !octets_are_lower(&answer)
-        {
+        let octets = response.packets.iter().map(|p| &p.ip).chain(&response.data);
+        if octets.map(|o| hex::encode(&o.0)).any(|digits| !answer.contains(&digits)) {
             return Err(wrong("octets are written in lower-case hexadecimal digits"));
         }
         Ok(response)
@@ -125,6 +115,11 @@ impl Driver {
                 errors.join(" or ")
             )),
         }
+    }
+
+    /// Time passes, at least so much as the adapter's clock can show.
+    pub(super) fn advance(&mut self, us: u64) -> Result<Response, Wrong> {
+        self.done(&Request::Advance { us: whole_ticks(us, self.identity.tick_us) })
     }
 
     /// Whether the adapter says that its stack has this call.
@@ -226,26 +221,13 @@ fn said(error: Option<&str>, response: &Response) -> String {
 fn exchange(child: &mut Child, line: &str, limit: Duration) -> Result<String, Wrong> {
     match child.exchange(format!("{line}\n").as_bytes(), limit) {
         Ok(answer) => String::from_utf8(answer.to_vec()).map_err(|_| format!("a line that is not UTF-8, in answer to {}", shortened(line))),
-        Err(why) => match child.obituary(why, line, limit) {
-            TargetError::Crash(why)
-            | TargetError::Hang(why)
-            | TargetError::Flood(why)
-            | TargetError::Harness(why)
-            | TargetError::Unavailable(why) => Err(why),
-        },
+        Err(why) => Err(child.obituary(why, line, limit).why().to_owned()),
     }
 }
 
 /// A request as its line.
 pub(super) fn text(request: &Request) -> Result<String, Wrong> {
     serde_json::to_string(request).map_err(|error| error.to_string())
-}
-
-/// Whether all datagrams and data of an answer are in lower case.
-fn octets_are_lower(answer: &str) -> bool {
-    let Ok(value) = serde_json::from_str::<Value>(answer) else { return true };
-    let packets = value.get("packets").and_then(Value::as_array).into_iter().flatten().filter_map(|p| p.get("ip"));
-    packets.chain(value.get("data")).filter_map(Value::as_str).all(|text| !text.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
 /// The stack's port.

@@ -242,7 +242,7 @@ fn fresh(driver: &mut Driver) -> Result<(), Wrong> {
     for _ in 0..2 {
         driver.reset(7)?;
         driver.listen(family)?;
-        driver.done(&Request::Advance { us: 10 * driver.identity.tick_us.max(1) })?;
+        driver.advance(driver.identity.tick_us.saturating_mul(10))?;
     }
     Ok(())
 }
@@ -404,16 +404,16 @@ fn clock(driver: &mut Driver) -> Result<(), Wrong> {
     let tick = driver.identity.tick_us.max(1);
     if driver.identity.clock == ClockName::Real {
         let began = std::time::Instant::now();
-        driver.done(&Request::Advance { us: 50_000_u64.div_ceil(tick) * tick })?;
+        driver.advance(50_000)?;
         let took = began.elapsed();
         return if took < Duration::from_millis(45) { Err(format!("50 ms on a real clock were over after {took:?}")) } else { Ok(()) };
     }
     // The SYN goes unanswered: it is sent again, at the same times however the clock gets there.
-    let in_one = unanswered(driver, &connect, 4_000_000_u64.div_ceil(tick) * tick)?;
+    let in_one = unanswered(driver, &connect, 4_000_000)?;
     if in_one.is_empty() {
         return Err("a SYN went unanswered for 4 s, and was not sent again: do timers fire within \"advance\"?".to_owned());
     }
-    let in_steps = unanswered(driver, &connect, 250_000_u64.div_ceil(tick) * tick)?;
+    let in_steps = unanswered(driver, &connect, 250_000)?;
     if in_one != in_steps {
         return Err(format!(
             "an unanswered SYN was sent again at {in_one:?} us in one step of the clock, and at {in_steps:?} us in steps of 250 ms"
@@ -423,7 +423,7 @@ fn clock(driver: &mut Driver) -> Result<(), Wrong> {
     let Some(Some(timer)) = driver.done(&connect)?.next_timer_us else { return Ok(()) };
     let before = timer.saturating_sub(tick) / tick * tick;
     if before > 0 {
-        let early = driver.done(&Request::Advance { us: before })?;
+        let early = driver.advance(before)?;
         if !early.packets.is_empty() {
             return Err(format!("\"next_timer_us\" was {timer}, and something was sent by {before} us"));
         }
@@ -437,7 +437,7 @@ fn unanswered(driver: &mut Driver, connect: &Request, step: u64) -> Result<Vec<u
     driver.done(connect)?;
     let mut at = Vec::new();
     while driver.now < 4_000_000 {
-        at.extend(driver.done(&Request::Advance { us: step })?.packets.iter().map(|p| p.us));
+        at.extend(driver.advance(step)?.packets.iter().map(|p| p.us));
     }
     at.retain(|us| *us <= 4_000_000);
     Ok(at)
@@ -452,7 +452,7 @@ fn repeatable(driver: &mut Driver) -> Result<(), Wrong> {
     for _ in 0..2 {
         driver.reset(99)?;
         driver.done(&connect)?;
-        driver.done(&Request::Advance { us: 2_000_000_u64.div_ceil(driver.identity.tick_us.max(1)) * driver.identity.tick_us.max(1) })?;
+        driver.advance(2_000_000)?;
         runs.push(driver.lines.clone());
     }
     let differs = runs[0].iter().zip(&runs[1]).find(|(a, b)| a != b);

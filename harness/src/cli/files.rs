@@ -8,7 +8,8 @@ use tcp_vectors::lint::{self, Lint};
 use tcp_vectors::model::Vector;
 use tcp_vectors::template;
 
-use super::{USAGE, complain, diagnose};
+use super::{FAULT, USAGE, complain, diagnose};
+use crate::select;
 
 /// A file's text. `wants` says what the caller takes, as in "`replay` wants a .pkt file".
 ///
@@ -35,6 +36,17 @@ pub(super) fn text(path: &Path, wants: &str) -> Result<String, u8> {
         return Err(refuse("it begins with a byte order mark (EF BB BF): remove it, or save the file as UTF-8 without BOM".to_owned()));
     }
     Ok(text)
+}
+
+/// Every golden vector.
+///
+/// # Errors
+/// One of the tree is not of the language, which has been said; the exit code.
+pub(super) fn golden() -> Result<Vec<Vector>, u8> {
+    select::all().map_err(|error| {
+        diagnose(error.as_ref());
+        FAULT
+    })
 }
 
 /// The vectors of a file; a template's are its cells.

@@ -22,12 +22,9 @@ use crate::targets::names as names_of_targets;
 
 /// Runs the golden vectors that a filter takes.
 pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
-    let vectors = match select::all() {
+    let vectors = match files::golden() {
         Ok(vectors) => vectors,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return FAULT;
-        }
+        Err(code) => return code,
     };
     let idle = filter.idle(&vectors);
     for word in &idle {
@@ -152,15 +149,13 @@ fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
 
 /// Says why a target cannot run, and the exit code for that.
 pub(super) fn cannot_run(target: &str, error: &TargetError) -> u8 {
-    match error {
-        TargetError::Unavailable(why) => {
-            complain(&format!("harness: {target} cannot run here: {why}\n`harness doctor` says more\n"));
-            UNAVAILABLE
-        }
-        TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Harness(why) => {
-            complain(&format!("harness: {target} could not be started: {why}\n"));
-            FAULT
-        }
+    let why = error.why();
+    if matches!(error, TargetError::Unavailable(_)) {
+        complain(&format!("harness: {target} cannot run here: {why}\n`harness doctor` says more\n"));
+        UNAVAILABLE
+    } else {
+        complain(&format!("harness: {target} could not be started: {why}\n"));
+        FAULT
     }
 }
 

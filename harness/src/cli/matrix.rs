@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::judge::{cannot_run, known_target};
-use super::{FAULT, MatrixArgs, MatrixFormat, NOTHING, OK, USAGE, complain, diagnose, print};
+use super::{MatrixArgs, MatrixFormat, NOTHING, OK, USAGE, complain, files, print};
 use crate::matrix::{Area, Cell, Column, Matrix, column, matrix as side_by_side};
 use crate::report::json::level;
 use crate::run::Settings;
-use crate::select::{self, Filter};
+use crate::select::Filter;
 
 /// Runs the vectors on each target and prints what came of it.
 pub(super) fn matrix(args: &MatrixArgs) -> u8 {
@@ -18,12 +18,9 @@ pub(super) fn matrix(args: &MatrixArgs) -> u8 {
         complain(&why);
         return USAGE;
     }
-    let vectors = match select::all() {
+    let vectors = match files::golden() {
         Ok(vectors) => vectors,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return FAULT;
-        }
+        Err(code) => return code,
     };
     let items = Filter { words: args.vector.clone(), ..Filter::default() }.items(&vectors);
     if items.is_empty() {

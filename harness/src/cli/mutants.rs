@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use tcp_reference::stack::Mutant;
 
-use super::{FAULT, FINDINGS, MutantsArgs, NOTHING, OK, complain, diagnose, print};
+use super::{FAULT, FINDINGS, MutantsArgs, NOTHING, OK, complain, files, print};
 use crate::mutants::{Budget, Killed, Survivor, Trial, classed, trials};
 use crate::run::processors;
 use crate::select;
@@ -16,12 +16,9 @@ pub(super) fn mutants(args: &MutantsArgs) -> u8 {
         complain("harness: no mutant is selected; `harness list --mutants` lists them\n");
         return NOTHING;
     }
-    let vectors = match select::all() {
+    let vectors = match files::golden() {
         Ok(vectors) => vectors,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return FAULT;
-        }
+        Err(code) => return code,
     };
     let known = match classed() {
         Ok(known) => known,

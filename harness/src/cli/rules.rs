@@ -8,18 +8,15 @@ use tcp_reference::judged::{Judged, judged};
 use tcp_reference::stack::Mutant;
 use tcp_vectors::model::Vector;
 
-use super::{FAULT, NOTHING, OK, RulesArgs, complain, diagnose, print};
+use super::{NOTHING, OK, RulesArgs, complain, files, print};
 use crate::report::json::level;
 use crate::select;
 
 /// Prints a line for each rule, then the counts.
 pub(super) fn rules(args: &RulesArgs) -> u8 {
-    let vectors = match select::all() {
+    let vectors = match files::golden() {
         Ok(vectors) => vectors,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return FAULT;
-        }
+        Err(code) => return code,
     };
     let taken = |rule: &&Rule| {
         let by_word = args.filters.is_empty() || args.filters.iter().any(|w| w == rule.topic || select::glob(w, rule.id.0));

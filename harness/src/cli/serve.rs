@@ -2,10 +2,9 @@
 
 use std::io;
 
-use super::judge::known_target;
-use super::{FAULT, OK, UNAVAILABLE, USAGE, complain};
+use super::judge::{cannot_run, known_target};
+use super::{FAULT, OK, USAGE, complain};
 use crate::protocol::serve::serve as answer;
-use crate::target::TargetError;
 use crate::targets::{TargetOptions, open};
 
 /// Speaks the protocol on standard input and output until the requests end.
@@ -16,14 +15,7 @@ pub(super) fn serve(target: &str) -> u8 {
     }
     let mut target = match open(target, &TargetOptions { watchdog: None }) {
         Ok(target) => target,
-        Err(TargetError::Unavailable(why)) => {
-            complain(&format!("harness: {target} cannot run here: {why}\n"));
-            return UNAVAILABLE;
-        }
-        Err(error) => {
-            complain(&format!("harness: {target}: {error:?}\n"));
-            return FAULT;
-        }
+        Err(error) => return cannot_run(target, &error),
     };
     match answer(target.as_mut(), io::stdin().lock(), io::stdout().lock()) {
         Ok(()) => OK,

@@ -9,7 +9,7 @@ use tcp_vectors::model::{Base, Num, Step, StepKind, Vector};
 use tcp_vectors::print as vector_print;
 
 use super::judge::{did_you_mean, names};
-use super::{FAULT, ListArgs, NOTHING, OK, ShowArgs, UNAVAILABLE, USAGE, complain, diagnose, print};
+use super::{FAULT, ListArgs, NOTHING, OK, ShowArgs, UNAVAILABLE, USAGE, complain, diagnose, files, print};
 use crate::run::{Settings, perform};
 use crate::select::{self, Filter, Item};
 use crate::session::{Outcome, View};
@@ -21,12 +21,9 @@ pub(super) fn list(args: &ListArgs) -> u8 {
     if args.mutants {
         return mutants(&args.filters, &args.rule);
     }
-    let vectors = match select::all() {
+    let vectors = match files::golden() {
         Ok(vectors) => vectors,
-        Err(error) => {
-            diagnose(error.as_ref());
-            return FAULT;
-        }
+        Err(code) => return code,
     };
     let filter = Filter { words: args.filters.clone(), rules: args.rule.clone(), family: None };
     let taken: Vec<&Vector> = vectors.iter().filter(|v| filter.takes(v)).collect();

@@ -263,7 +263,7 @@ impl Fuzzer {
         let version = &self.target.capabilities().version;
         self.causes.know(fingerprint, version, finding, &outcome.trace)
             || self.expectations.entries.iter().any(|e| {
-                e.vector.iter().next().is_some_and(|vector| e.holds_for(vector, case.family, version))
+                e.holds_on(case.family, version)
                     && match finding {
                         Some(finding) => e.is(finding),
                         None => e.rule.class() == Some(outcome.class.name()),

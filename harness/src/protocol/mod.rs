@@ -116,6 +116,14 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// A reset, with the buffers that the harness wishes for: the most without a window scale.
+    #[must_use]
+    pub fn reset(seed: u64) -> Request {
+        Request::Reset { seed, config: Config { recv_buffer: Some(65_535), send_buffer: Some(65_535) } }
+    }
+}
+
 /// What `hello` says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hello {
@@ -341,6 +349,11 @@ impl From<ClockName> for Clock {
             ClockName::Real => Clock::Real,
         }
     }
+}
+
+/// The time, or the next that a clock of this tick can show.
+pub(crate) fn whole_ticks(us: u64, tick: u64) -> u64 {
+    us.checked_next_multiple_of(tick.max(1)).unwrap_or(u64::MAX)
 }
 
 /// The user's calls, as `calls` names them.

@@ -105,7 +105,7 @@ pub fn run(
             // A target may have to be opened again; what a quarter of them give back is room for that.
             let leave = if workers > 1 { workers.div_ceil(4) } else { 0 };
             work.surplus.store(leave, Ordering::Relaxed);
-            let why = said(&refusal);
+            let why = refusal.why();
             capabilities.settings.push(format!("{} at a time, not {jobs}, for want of room: {why}", workers - leave));
         }
         for news in inbox {
@@ -157,16 +157,6 @@ fn hire<'scope>(scope: &'scope thread::Scope<'scope, '_>, work: &'scope Work<'_>
     let spawned = thread::Builder::new().name("worker".to_owned()).spawn_scoped(scope, body);
     let remedy = "allow more processes (ulimit -u, systemd's TasksMax, a container's pids limit) or give fewer --jobs";
     spawned.map(|_| ()).map_err(|error| TargetError::Harness(format!("no thread for a worker: {error}; {remedy}")))
-}
-
-fn said(error: &TargetError) -> &str {
-    match error {
-        TargetError::Unavailable(why)
-        | TargetError::Crash(why)
-        | TargetError::Hang(why)
-        | TargetError::Flood(why)
-        | TargetError::Harness(why) => why,
-    }
 }
 
 fn worker(work: &Work<'_>, outbox: &Sender<News>) {

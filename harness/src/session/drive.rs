@@ -209,25 +209,38 @@ impl<'a> Session<'a> {
             }
         }
         let to = to.clamp(self.now, until.max(self.now));
-        let mut before = self.now;
-        let reply = loop {
-            // Real waits go in slices: a machine that stood still for a while shows in one that takes too long.
-            let asked = if self.clock == Clock::Real { (to - before).min(SLICE) } else { to - before };
-            let reply = self.target.advance(asked)?;
-            let overshot = reply.now.saturating_sub(before).saturating_sub(asked);
-            if self.clock == Clock::Real && overshot > STALL {
-                self.note(&reply);
-                self.trace.push_between(before.min(self.now), self.now, What::Stall);
-                self.oracle.read(&self.trace);
-                return Err(Stop::Inconclusive(format!("the harness was held up for {} ms", overshot / 1000)));
-            }
-            if self.clock == Clock::Virtual || !reply.packets.is_empty() || reply.now >= to {
-                break reply;
-            }
-            before = before.max(reply.now);
+        let reply = match self.clock {
+            Clock::Virtual => self.target.advance(to - self.now)?,
+            Clock::Real => self.watch_until(to)?,
         };
         self.note(&reply);
         self.check_bounds()
+    }
+
+    /// A real wait, until something was sent or the time has come. It goes in slices: a machine that stood still for a while shows in one that
+    /// takes too long.
+    fn watch_until(&mut self, to: Micros) -> Result<Reply<()>, Stop> {
+        let mut now = self.now;
+        loop {
+            let asked = (to - now).min(SLICE);
+            let reply = self.target.advance(asked)?;
+            let overshot = reply.now.saturating_sub(now).saturating_sub(asked);
+            if overshot > STALL {
+                self.note(&reply);
+                return Err(self.held_up(now.min(self.now), overshot, ""));
+            }
+            if !reply.packets.is_empty() || reply.now >= to {
+                return Ok(reply);
+            }
+            now = now.max(reply.now);
+        }
+    }
+
+    /// The harness was kept from watching from a time on, for so long: the run proves nothing.
+    fn held_up(&mut self, from: Micros, us: Micros, at: &str) -> Stop {
+        self.trace.push_between(from, self.now, What::Stall);
+        self.oracle.read(&self.trace);
+        Stop::Inconclusive(format!("the harness was held up for {} ms{at}", us / 1000))
     }
 
     /// What the stack has sent until now, before a stimulus. On a virtual clock every reply leaves nothing behind.
@@ -256,9 +269,7 @@ impl<'a> Session<'a> {
         if self.clock == Clock::Virtual || widest <= BLINK {
             return Ok(());
         }
-        self.trace.push(self.now, What::Stall);
-        self.oracle.read(&self.trace);
-        Err(Stop::Inconclusive(format!("the harness was held up for {} ms beside a stimulus", widest / 1000)))
+        Err(self.held_up(self.now, widest, " beside a stimulus"))
     }
 
     /// Writes a reply down and lets the oracle read it.

@@ -61,15 +61,11 @@ impl Session<'_> {
 
     /// Nothing came by `until`. Where the oracle has something owed a little later, it says better than the assertion what is missing.
     fn hear_the_oracle(&mut self, until: Micros) -> Result<(), Stop> {
-        match self.oracle.next_deadline() {
-            Some(owed) if owed >= self.now && owed < until + SOON => {
-                while self.now <= owed && self.oracle.next_deadline() == Some(owed) {
-                    self.advance_towards(owed + 1)?;
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+        let Some(owed) = self.oracle.next_deadline().filter(|&owed| owed >= self.now && owed < until + SOON) else { return Ok(()) };
+        while self.now <= owed && self.oracle.next_deadline() == Some(owed) {
+            self.advance_towards(owed + 1)?;
         }
+        Ok(())
     }
 
     /// Looks through the untaken segments. What came before the last stimulus and was not asked for is the oracle's to judge.

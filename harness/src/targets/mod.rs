@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::target::{Clock, Target, TargetError};
+use tcp_reference::api::Family;
+
+use crate::target::{Capabilities, Clock, Target, TargetError};
 
 #[cfg(target_os = "linux")]
 pub mod adapters;
@@ -28,6 +30,30 @@ pub const PREFIX: [u8; 2] = [24, 64];
 pub const MTU: u16 = 1500;
 /// After so many datagrams in one request the stack counts as flooding.
 pub const FLOOD: usize = 2000;
+
+/// What a stack with a virtual clock is and can do that speaks both IP versions at the harness's own addresses.
+#[must_use]
+pub fn simulated(name: &str, version: &str, settings: &[&str]) -> Capabilities {
+    Capabilities {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        clock: Clock::Virtual,
+        repeatable: true,
+        families: vec![Family::V4, Family::V6],
+        local: LOCAL,
+        remote: REMOTE,
+        mtu: MTU,
+        settings: settings.iter().map(|&s| s.to_owned()).collect(),
+    }
+}
+
+/// What left in answer to one request.
+///
+/// # Errors
+/// [`TargetError::Flood`] where there are more than [`FLOOD`].
+pub fn bounded<T>(sent: Vec<T>) -> Result<Vec<T>, TargetError> {
+    if sent.len() > FLOOD { Err(TargetError::Flood(format!("{} segments for one request", sent.len()))) } else { Ok(sent) }
+}
 
 /// A target that [`open`] knows.
 #[derive(Clone, Copy, Debug)]

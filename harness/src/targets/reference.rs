@@ -8,8 +8,8 @@ use tcp_reference::stack::{Fault, Mutant, Policy, Stack};
 use tcp_reference::trace::WireDefect;
 use tcp_vectors::model::Oddity;
 
-use crate::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
-use crate::targets::{FLOOD, LOCAL, MTU, REMOTE};
+use crate::target::{Capabilities, NextTimer, Packet, Reply, Target, TargetError};
+use crate::targets::{LOCAL, REMOTE, bounded, simulated};
 use crate::wire::{self, Read, Skipped};
 
 /// The target's name.
@@ -30,17 +30,7 @@ impl Reference {
     #[must_use]
     pub fn new(policy: Policy, mutant: Option<&'static Mutant>) -> Reference {
         let name = mutant.map_or_else(|| NAME.to_owned(), |m| format!("{MUTANT_PREFIX}{}", m.name));
-        let capabilities = Capabilities {
-            name,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            clock: Clock::Virtual,
-            repeatable: true,
-            families: vec![Family::V4, Family::V6],
-            local: LOCAL,
-            remote: REMOTE,
-            mtu: MTU,
-            settings: Vec::new(),
-        };
+        let capabilities = simulated(&name, env!("CARGO_PKG_VERSION"), &[]);
         Reference { capabilities, stack: Stack::new(policy.clone(), mutant, 0), policy, mutant }
     }
 
@@ -63,10 +53,7 @@ impl Reference {
     }
 
     fn reply<T>(&mut self, value: T) -> Result<Reply<T>, TargetError> {
-        let departures = self.stack.departures();
-        if departures.len() > FLOOD {
-            return Err(TargetError::Flood(format!("{} segments for one request", departures.len())));
-        }
+        let departures = bounded(self.stack.departures())?;
         let mut packets = Vec::with_capacity(departures.len());
         for d in departures {
             let (from, to) = (d.tuple.local, d.tuple.remote);

@@ -227,14 +227,14 @@ fn check_syn(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let rule = if opening { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
     // "If the SYN is in the window it is an error: send a reset" does not say of which form: 3.5.2 gives one for states that are not synchronized,
     // and ABORT (3.10.5) <SEQ=SND.NXT><CTL=RST> for these, which a peer that still has the connection accepts.
-    let abort = Answer::Reset(ResetForm::Bare(tcb.snd_nxt));
-    let ways = [(true, unchanged(), challenge), (false, Conn::Absent, reset), (false, Conn::Absent, abort)];
-    for (challenges, next, answer) in ways.into_iter().take(if abort == reset { 2 } else { 3 }) {
-        if env.habits.allows(Habit::ChallengesSyn, challenges) {
-            let outcome = Outcome::new(rule, next, answer);
-            let outcome = if challenges { outcome } else { outcome.telling(Signal::Reset) };
-            let outcome = if opening { outcome.one_way(if challenges { "challenge-ack" } else { "reset" }) } else { outcome };
-            out.push(outcome.showing(Habit::ChallengesSyn, challenges));
-        }
+    let forms = [ResetForm::answering(segment), ResetForm::Bare(tcb.snd_nxt)];
+    let distinct = if forms[0] == forms[1] { 1 } else { 2 };
+    let challenges = [(true, Outcome::new(rule, unchanged(), challenge))];
+    let resets =
+        forms[..distinct].iter().map(|form| (false, Outcome::new(rule, Conn::Absent, Answer::Reset(*form)).telling(Signal::Reset)));
+    for (challenges, outcome) in challenges.into_iter().chain(resets).filter(|(c, _)| env.habits.allows(Habit::ChallengesSyn, *c)) {
+        let word = if challenges { "challenge-ack" } else { "reset" };
+        let outcome = if opening { outcome.one_way(word) } else { outcome };
+        out.push(outcome.showing(Habit::ChallengesSyn, challenges));
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of one explanation when a segment arrives, a user calls, or time passes.
 
-use crate::api::Micros;
+use crate::api::{ENDLESS, Micros};
 use crate::catalogue::{Level, RuleId};
 use crate::lenience::Lenience;
 use crate::oracle::hypothesis::{Due, Ended, Hypothesis, Last, ResetDue, Way};
@@ -343,9 +343,6 @@ impl Hypothesis {
         self.owed_replies().filter(|d| profile.settles && late(d)).min_by_key(|d| d.cause).copied()
     }
 }
-
-/// Longer than any run.
-const ENDLESS: Micros = 1 << 50;
 
 /// Whether an option has a length that its kind cannot have (RFC 9293 MUST-7).
 fn ill_formed_options(segment: &Segment) -> bool {

@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use tcp_harness::protocol::serve::serve;
-use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
-use tcp_harness::targets::{FLOOD, LOCAL, MTU, REMOTE};
+use tcp_harness::target::{Capabilities, NextTimer, Packet, Reply, Target, TargetError};
+use tcp_harness::targets::{bounded, simulated};
 use tcp_reference::api::{Call, CallError, CallResult, Family, How, Micros, SetOption};
 use tcp_reference::state::State;
 
@@ -63,28 +63,12 @@ impl Lwip {
             "tcp_ticks begins within an hour of uptime: lwIP's clock stands while there is no connection, and at tick 0 round trips are not measured",
             "no window scale, timestamps or SACK: off by default in opt.h",
         ];
-        Lwip {
-            capabilities: Capabilities {
-                name: "lwip".to_owned(),
-                version: env!("LWIP_VERSION").to_owned(),
-                clock: Clock::Virtual,
-                repeatable: true,
-                families: vec![Family::V4, Family::V6],
-                local: LOCAL,
-                remote: REMOTE,
-                mtu: MTU,
-                settings: settings.map(str::to_owned).to_vec(),
-            },
-            used: false,
-        }
+        Lwip { capabilities: simulated("lwip", env!("LWIP_VERSION"), &settings), used: false }
     }
 
     fn reply<T>(&mut self, value: T) -> Result<Reply<T>, TargetError> {
         self.used = true;
-        let packets = SENT.take();
-        if packets.len() > FLOOD {
-            return Err(TargetError::Flood(format!("{} segments for one request", packets.len())));
-        }
+        let packets = bounded(SENT.take())?;
         let next_timer = match ffi::glue_next_timer() {
             u64::MAX => NextTimer::Never,
             at => NextTimer::At(at),
@@ -167,25 +151,11 @@ fn perform(call: &Call) -> CallResult {
         Call::Set { .. } => CallResult::Unsupported,
         Call::State { socket } => match ffi::glue_state(*socket) {
             n if n < 0 => error(n.into()),
-            n => CallResult::State(STATES[usize::try_from(n).unwrap_or(0).min(10)]),
+            // lwIP's `enum tcp_state` has the RFC's order.
+            n => CallResult::State(State::ALL[usize::try_from(n).unwrap_or(0).min(10)]),
         },
     }
 }
-
-/// In the order of lwIP's `enum tcp_state`.
-const STATES: [State; 11] = [
-    State::Closed,
-    State::Listen,
-    State::SynSent,
-    State::SynReceived,
-    State::Established,
-    State::FinWait1,
-    State::FinWait2,
-    State::CloseWait,
-    State::Closing,
-    State::LastAck,
-    State::TimeWait,
-];
 
 fn socket(n: i32) -> CallResult {
     u32::try_from(n).map_or_else(|_| error(n.into()), CallResult::Socket)

@@ -14,9 +14,9 @@ use netstack3_core::testutil::{CtxPairExt as _, DEFAULT_INTERFACE_METRIC, FakeBi
 use netstack3_core::{CtxPair, NetworkParsingContext, StackStateBuilder};
 use packet::Buf;
 use tcp_harness::protocol::serve::serve;
-use tcp_harness::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
-use tcp_harness::targets::{FLOOD, LOCAL, MTU, PREFIX, REMOTE};
-use tcp_reference::api::{Call, CallResult, Family, Micros};
+use tcp_harness::target::{Capabilities, NextTimer, Packet, Reply, Target, TargetError};
+use tcp_harness::targets::{FLOOD, LOCAL, MTU, PREFIX, bounded, simulated};
+use tcp_reference::api::{Call, CallResult, Micros};
 
 use crate::sockets::Sockets;
 
@@ -120,28 +120,12 @@ impl Netstack3 {
             "IPv6 sockets without dual stack: an IPv4 socket is asked for by its own family",
             "abort is disconnect_bound(), as Starnix's SOCK_DESTROY uses it: the API has no other",
         ];
-        Netstack3 {
-            capabilities: Capabilities {
-                name: "netstack3".to_owned(),
-                version: "0.1.0".to_owned(),
-                clock: Clock::Virtual,
-                repeatable: true,
-                families: vec![Family::V4, Family::V6],
-                local: LOCAL,
-                remote: REMOTE,
-                mtu: MTU,
-                settings: settings.map(str::to_owned).to_vec(),
-            },
-            stack: Stack::new(0),
-        }
+        Netstack3 { capabilities: simulated("netstack3", "0.1.0", &settings), stack: Stack::new(0) }
     }
 
     fn reply<T>(&mut self, value: T) -> Result<Reply<T>, TargetError> {
         self.stack.collect();
-        let packets = std::mem::take(&mut self.stack.sent);
-        if packets.len() > FLOOD {
-            return Err(TargetError::Flood(format!("{} segments for one request", packets.len())));
-        }
+        let packets = bounded(std::mem::take(&mut self.stack.sent))?;
         let next_timer = self.stack.next_timer().map_or(NextTimer::Never, NextTimer::At);
         Ok(Reply { value, packets, now: self.stack.now(), next_timer })
     }

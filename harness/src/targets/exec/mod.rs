@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tcp_reference::api::{Call, CallResult, Micros};
 
 use self::child::{Child, shortened};
-use crate::protocol::{Config, Hello, Identity, Octets, Request, Response, VERSION, convert};
+use crate::protocol::{Config, Hello, Identity, Octets, Request, Response, VERSION, convert, whole_ticks};
 use crate::target::{Capabilities, Clock, NextTimer, Packet, Reply, Target, TargetError};
 use crate::targets::{FLOOD, LOCAL, MTU, REMOTE};
 
@@ -67,7 +67,7 @@ impl Exec {
             words,
             limit,
             calls: identity.calls.into_iter().collect(),
-            tick: identity.tick_us.max(1),
+            tick: identity.tick_us,
             child: Some(child),
             bound: None,
             now: 0,
@@ -87,8 +87,7 @@ impl Exec {
         }
         self.now = 0;
         self.next_timer = NextTimer::Unknown;
-        let config = Config { recv_buffer: Some(BUFFER), send_buffer: Some(BUFFER) };
-        let response = self.ask(&Request::Reset { seed, config }, Duration::ZERO)?;
+        let response = self.ask(&Request::reset(seed), Duration::ZERO)?;
         self.began = Instant::now();
         if let Some(error) = &response.error {
             return Err(TargetError::Harness(format!("{} refused a reset: {error}", self.capabilities.name)));
@@ -172,9 +171,9 @@ impl Target for Exec {
 
     fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
         let (us, passing) = match self.capabilities.clock {
-            Clock::Virtual => (us.div_ceil(self.tick) * self.tick, Duration::ZERO),
+            Clock::Virtual => (whole_ticks(us, self.tick), Duration::ZERO),
             // In slices: what the stack sends is to be seen before the peer's time for an answer is over.
-            Clock::Real => (us.min(SLICE).div_ceil(self.tick) * self.tick, Duration::from_micros(us.min(SLICE))),
+            Clock::Real => (whole_ticks(us.min(SLICE), self.tick), Duration::from_micros(us.min(SLICE))),
         };
         let request = Request::Advance { us };
         let response = self.ask(&request, passing)?;
@@ -186,29 +185,27 @@ impl Target for Exec {
 fn introduced(words: &[String], limit: Duration) -> Result<(Child, Identity), TargetError> {
     let command = shell_words::join(words);
     let mut child = Child::start(words).map_err(|error| TargetError::Unavailable(format!("{command} cannot be started: {error}")))?;
-    let hello = Request::Hello(Hello { protocol: VERSION, local: LOCAL, remote: REMOTE, mtu: MTU });
-    let line = serde_json::to_string(&hello).map_err(|e| TargetError::Harness(e.to_string()))? + "\n";
-    let unfit = |why: String| {
+    let identity = greeted(&mut child, limit).map_err(|why| {
         let command = shell_words::quote(&format!("{PREFIX}{command}")).into_owned();
         TargetError::Unavailable(format!("it does not speak the target protocol: {why}\n`harness target-check {command}` says more"))
-    };
-    let answer = match child.exchange(line.as_bytes(), limit) {
-        Ok(answer) => answer.to_vec(),
-        Err(why) => {
-            let (TargetError::Crash(why)
-            | TargetError::Hang(why)
-            | TargetError::Harness(why)
-            | TargetError::Unavailable(why)
-            | TargetError::Flood(why)) = child.obituary(why, line.trim_end(), limit);
-            return Err(unfit(why));
-        }
-    };
-    let identity = serde_json::from_slice::<Identity>(&answer)
-        .map_err(|why| unfit(format!("its answer to \"hello\" is none: {why}: {}", shortened(&String::from_utf8_lossy(&answer)))))?;
-    if identity.protocol != VERSION {
-        return Err(unfit(format!("it speaks version {}, the harness version {VERSION}", identity.protocol)));
-    }
+    })?;
     Ok((child, identity))
+}
+
+/// What an adapter that was just started says of itself; why it is none where it does not.
+pub(crate) fn greeted(child: &mut Child, limit: Duration) -> Result<Identity, String> {
+    let hello = Request::Hello(Hello { protocol: VERSION, local: LOCAL, remote: REMOTE, mtu: MTU });
+    let line = serde_json::to_string(&hello).map_err(|error| error.to_string())?;
+    let answer = match child.exchange(format!("{line}\n").as_bytes(), limit) {
+        Ok(answer) => answer.to_vec(),
+        Err(why) => return Err(child.obituary(why, &line, limit).why().to_owned()),
+    };
+    let wrong = |why: &str| format!("its answer to \"hello\" is none: {why}: {}", shortened(&String::from_utf8_lossy(&answer)));
+    let identity: Identity = serde_json::from_slice(&answer).map_err(|error| wrong(&error.to_string()))?;
+    if identity.protocol != VERSION {
+        return Err(format!("it speaks version {}, the harness version {VERSION}", identity.protocol));
+    }
+    Ok(identity)
 }
 
 fn no_response(answer: &[u8], line: &str, why: &str) -> TargetError {
@@ -218,7 +215,5 @@ fn no_response(answer: &[u8], line: &str, why: &str) -> TargetError {
 
 /// Longest time for an answer where nothing else is said.
 pub const LIMIT: Duration = Duration::from_secs(10);
-/// The buffers that a reset asks for, octets: the most without a window scale.
-const BUFFER: u64 = 65_535;
 /// Longest slice of a real clock's wait, microseconds.
 const SLICE: Micros = 20_000;

@@ -13,10 +13,10 @@ mod stack;
 
 use std::sync::Once;
 
-use tcp_reference::api::{Call, CallResult, Family, Micros};
+use tcp_reference::api::{Call, CallResult, Micros};
 
-use crate::target::{Capabilities, Clock, Reply, Target, TargetError};
-use crate::targets::{LOCAL, MTU, REMOTE, panics};
+use crate::target::{Capabilities, Reply, Target, TargetError};
+use crate::targets::{panics, simulated};
 use stack::Stack;
 
 /// The target's name.
@@ -39,27 +39,13 @@ impl SmolTcp {
     #[must_use]
     pub fn new() -> SmolTcp {
         keep_memory();
-        let settings = vec![
-            format!("receive and send buffers of {BUFFER} octets: smoltcp has no default; this is the most without a window scale"),
-            "backlog: one smoltcp socket waits in LISTEN and another takes its place, as far as the backlog allows".to_owned(),
-            "a listener listens on its port for every address and both IP versions, as smoltcp's applications do".to_owned(),
-            "features std, medium-ip, proto-ipv4, proto-ipv6, socket-tcp: no congestion control, no IP fragments".to_owned(),
+        let settings = [
+            &format!("receive and send buffers of {BUFFER} octets: smoltcp has no default; this is the most without a window scale"),
+            "backlog: one smoltcp socket waits in LISTEN and another takes its place, as far as the backlog allows",
+            "a listener listens on its port for every address and both IP versions, as smoltcp's applications do",
+            "features std, medium-ip, proto-ipv4, proto-ipv6, socket-tcp: no congestion control, no IP fragments",
         ];
-        SmolTcp {
-            capabilities: Capabilities {
-                name: NAME.to_owned(),
-                version: VERSION.to_owned(),
-                clock: Clock::Virtual,
-                repeatable: true,
-                families: vec![Family::V4, Family::V6],
-                local: LOCAL,
-                remote: REMOTE,
-                mtu: MTU,
-                settings,
-            },
-            stack: Stack::new(0),
-            broken: None,
-        }
+        SmolTcp { capabilities: simulated(NAME, VERSION, &settings), stack: Stack::new(0), broken: None }
     }
 
     /// Runs a request; a panic or a flood leaves the stack unusable until it is reset.
