@@ -129,6 +129,8 @@ settings! {
     initial_window: u32 => |profile, value| profile.initial_window = value;
     /// Least time between replies to unacceptable segments.
     reply_throttle_us: Micros => |profile, value| profile.reply_throttle = Some(value);
+    /// Fewest challenge ACKs in five seconds that a throttle lets through, and most.
+    challenge_acks: (u32, u32) => |profile, value| profile.challenge_acks = value.0..=value.1;
     /// Whether the sockets API's `close` is half-duplex.
     half_duplex_close: bool => |profile, value| profile.half_duplex_close = value;
     /// Whether `accept` also gives a connection that ended while it waited.

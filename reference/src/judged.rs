@@ -343,14 +343,10 @@ mod tests {
     use super::{ASSERTED, Judged, NOT_JUDGED, RESTATED, judged};
     use crate::catalogue::rules;
 
-    /// The topics that must be judged whole.
-    /// Rules that no finding names yet. What is judged must not stand here.
-    const OPEN: &[&str] = &["RFC9293:MUST-42", "RFC5961:7-1", "RFC6675:5-1", "RFC6675:5-2"];
-
     #[test]
-    fn every_rule_is_judged_or_says_why_not_or_stands_in_the_list_of_open_ones() {
+    fn every_rule_is_judged_or_says_why_not() {
         let open: Vec<_> = rules().iter().map(|r| r.id).filter(|id| judged(*id).is_none()).map(|id| id.0).collect();
-        assert_eq!(open, OPEN, "neither judged nor excepted, and the list of open rules");
+        assert!(open.is_empty(), "neither judged nor excepted: {open:?}");
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub const SECOND: Micros = 1_000_000;
 /// One millisecond in [`Micros`].
 pub const MILLISECOND: Micros = 1_000;
 
+/// The interval in which challenge ACKs are counted (RFC 5961 section 7).
+pub const CHALLENGE_INTERVAL: Micros = 5 * SECOND;
+
 /// A stack's local policies, as bounds. The defaults are the RFCs' own values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Profile {
@@ -53,6 +56,9 @@ pub struct Profile {
     pub initial_window: u32,
     /// Least time between replies to unacceptable segments; the stack may stay silent within it (RFC 5961 section 7).
     pub reply_throttle: Option<Micros>,
+    /// How many challenge ACKs the stack sends in five seconds: fewer are all owed, more show that it has no throttle (RFC 5961 section 7, which calls
+    /// its own ten an example and the number tunable).
+    pub challenge_acks: RangeInclusive<u32>,
     /// Whether the sockets API's `close` is half-duplex (RFC 9293 MAY-1): nobody reads any more, and what is unread or comes later is lost.
     pub half_duplex_close: bool,
     /// Whether `accept` also gives a connection that ended while it waited. RFC 9293 knows no `accept`.
@@ -101,6 +107,7 @@ impl Default for Profile {
             reno: false,
             initial_window: 10,
             reply_throttle: None,
+            challenge_acks: 10..=50,
             half_duplex_close: true,
             accepts_ended: false,
             window_scale: false,

@@ -257,6 +257,9 @@ singles! { SINGLES
     RESTART_WINDOW "RFC5681:4-1";
     AVOIDANCE "RFC5681:3-6";
     HALF_UNTIL_REPAIRED "RFC5681:4-4";
+    CHALLENGES_THROTTLED "RFC5961:7-1";
+    SACK_LOSS "RFC6675:5-1";
+    PIPE "RFC6675:5-2";
     VARIANCE_ROUNDED "RFC6298:4-1";
     WINDOW_STALE "RFC9293:3.10.7.4/ESTABLISHED/window-stale";
     WINDOW_BEYOND "RFC5681:2-1";
@@ -326,6 +329,7 @@ singles! { SINGLES
     PROBE_UNMARKED "RFC3168:6-13";
     CE_ON_PROBE "RFC3168:6-14";
     LISTEN_DISTURBS "RFC9293:MUST-41";
+    LISTEN_BESIDE_OPENING "RFC9293:MUST-42";
     SAME_SOURCE "RFC9293:MUST-45";
     DS_SETTABLE "RFC9293:MUST-48";
     DS_CHANGES "RFC9293:SHLD-21";
@@ -360,6 +364,12 @@ pub fn abort(state: State) -> RuleId {
         State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => ABORT_OPEN,
         State::Closing | State::LastAck | State::TimeWait => ABORT_LATE,
     }
+}
+
+/// Whether an ACK by this rule is a challenge (RFC 5961): what came may have been sent by somebody who guesses.
+#[must_use]
+pub fn is_challenge(rule: RuleId) -> bool {
+    [RST_IN_WINDOW, SYN, ACK_FUTURE, ACK_5961_RANGE].iter().any(|family| family.all().any(|id| id == rule))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tcp_reference::trace::What;
 use tcp_vectors::model::{CallStep, Payload, Returned, Step, VectorCall};
 
 use super::Stop;
-use super::drive::{CONNECT_PORT, CONNECT_TO, LISTEN_PORT, Session};
+use super::drive::{CONNECT_TO, LISTEN_PORT, Session};
 use super::pattern::Pattern;
 
 /// What a vector's socket name stands for.
@@ -55,7 +55,11 @@ impl Session<'_> {
     fn target_call(&mut self, step: &Step, call: &VectorCall, expected: Option<&Returned>) -> Result<(), Stop> {
         self.drain()?;
         let Some(fd) = call.socket() else { return Ok(()) };
-        let Some(request) = self.request(call) else { return self.meaningless(step, fd) };
+        let Some(request) = self.request(call) else {
+            self.meaningless(step, fd)?;
+            self.lose_accepted(call, expected);
+            return Ok(());
+        };
         self.last_stimulus = self.trace.events.len();
         let patience = self.now + PATIENCE;
         loop {
@@ -73,14 +77,20 @@ impl Session<'_> {
             self.note_result(fd, call, expected, &result)?;
             if let Some(expected) = expected.filter(|_| !fits) {
                 // What needs the socket that this call should have given is a consequence of the finding.
-                match (call, expected) {
-                    (VectorCall::Accept(_), Returned::Value(n)) => self.lost.extend(u8::try_from(*n)),
-                    (VectorCall::Listen(..) | VectorCall::Connect(_), _) => self.lost.extend([fd]),
-                    _ => {}
+                self.lose_accepted(call, Some(expected));
+                if matches!(call, VectorCall::Listen(..) | VectorCall::Connect(_)) {
+                    self.lost.extend([fd]);
                 }
                 self.fail(event, None, kind_of(call), in_words(&result), returned(expected));
             }
             return Ok(());
+        }
+    }
+
+    /// The name that an `accept` should have given stands for nothing.
+    fn lose_accepted(&mut self, call: &VectorCall, expected: Option<&Returned>) {
+        if let (VectorCall::Accept(_), Some(Returned::Value(n))) = (call, expected) {
+            self.lost.extend(u8::try_from(*n));
         }
     }
 
@@ -121,7 +131,7 @@ impl Session<'_> {
                 let port = match (d.socket, d.port) {
                     (None, _) => {
                         self.connects = connects.saturating_add(1);
-                        CONNECT_PORT + u16::from(connects)
+                        *self.ports.get(usize::from(connects))?
                     }
                     (Some(_), port) => port?,
                 };

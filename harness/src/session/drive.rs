@@ -11,7 +11,7 @@ use tcp_reference::oracle::Oracle;
 use tcp_reference::segment::{Segment, Tuple};
 use tcp_reference::state::State;
 use tcp_reference::trace::{Trace, What};
-use tcp_vectors::model::{Step, StepKind, VectorCall};
+use tcp_vectors::model::{CallStep, Step, StepKind, VectorCall};
 
 use super::call::Descriptor;
 use super::view::{View, peer_isn};
@@ -52,8 +52,8 @@ pub(super) struct Session<'a> {
     pub(super) edges: HashMap<usize, i32>,
     pub(super) clock: Clock,
     addresses: (IpAddr, IpAddr),
-    /// How many connects the steps hold: flows below it are theirs.
-    active: u8,
+    /// The local ports of the connects that the steps hold: the flows below their number are theirs.
+    pub(super) ports: Vec<u16>,
     next_timer: NextTimer,
     /// Timers in a row that were due at once.
     spins: u32,
@@ -80,7 +80,6 @@ impl<'a> Session<'a> {
         let side = usize::from(options.family == Family::V6);
         let addresses = (capabilities.local[side], capabilities.remote[side]);
         let clock = capabilities.clock;
-        let connects = steps.iter().filter(|s| matches!(&s.kind, StepKind::Call(c) if matches!(c.call, VectorCall::Connect(_)))).count();
         Session {
             target,
             options,
@@ -102,7 +101,7 @@ impl<'a> Session<'a> {
             edges: HashMap::new(),
             clock,
             addresses,
-            active: u8::try_from(connects).unwrap_or(u8::MAX),
+            ports: ports_of_connects(steps),
             next_timer: NextTimer::Unknown,
             spins: 0,
             started,
@@ -310,10 +309,9 @@ impl<'a> Session<'a> {
         if let Some(i) = self.flows.iter().position(|f| f.number == number) {
             return i;
         }
-        let (local, remote) = if number < self.active {
-            (CONNECT_PORT + u16::from(number), CONNECT_TO)
-        } else {
-            (LISTEN_PORT, PEER_PORT + u16::from(number))
+        let (local, remote) = match self.ports.get(usize::from(number)) {
+            Some(port) => (*port, CONNECT_TO),
+            None => (LISTEN_PORT, PEER_PORT + u16::from(number)),
         };
         let tuple = Tuple { local: SocketAddr::new(self.addresses.0, local), remote: SocketAddr::new(self.addresses.1, remote) };
         self.flows.push(Flow { number, tuple, view: View::new(peer_isn(self.options.seed, number)) });
@@ -332,8 +330,8 @@ impl<'a> Session<'a> {
             return Some(i);
         }
         // A SYN of the stack's own may be the first that is seen of a flow.
-        let number = (0..self.active).find(|n| tuple.local.port() == CONNECT_PORT + u16::from(*n) && tuple.remote.port() == CONNECT_TO)?;
-        Some(self.flow(number))
+        let number = self.ports.iter().position(|port| tuple.local.port() == *port && tuple.remote.port() == CONNECT_TO)?;
+        Some(self.flow(u8::try_from(number).ok()?))
     }
 
     /// Asks for the state of every connection, for the oracle to compare.
@@ -408,6 +406,24 @@ impl<'a> Session<'a> {
             took: self.started.elapsed(),
         }
     }
+}
+
+/// The local port of each connect: a port of its own, or that of the listeners where the socket was bound before, which one connection can have.
+fn ports_of_connects(steps: &[Step]) -> Vec<u16> {
+    let mut bound = BTreeSet::new();
+    let mut ports = Vec::new();
+    for step in steps {
+        match &step.kind {
+            StepKind::Call(c) if matches!(c.call, VectorCall::Bind(_)) => bound.extend(c.call.socket()),
+            StepKind::Call(CallStep { call: VectorCall::Connect(fd), .. }) if ports.len() < usize::from(u8::MAX) => {
+                let own = CONNECT_PORT + u16::try_from(ports.len()).unwrap_or(0);
+                let listeners = bound.contains(fd) && !ports.contains(&LISTEN_PORT);
+                ports.push(if listeners { LISTEN_PORT } else { own });
+            }
+            _ => {}
+        }
+    }
+    ports
 }
 
 /// The oracle's findings with the session's own, by event. What is plainly a consequence of one of the oracle's, whose word about the same

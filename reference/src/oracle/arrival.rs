@@ -212,7 +212,7 @@ impl Hypothesis {
         };
         let (una, nxt, right) = (tcb.snd_una, tcb.snd_nxt, tcb.snd_right());
         if una != old_una {
-            if self.clocks.recovery_due.is_some_and(|due| due.rule == rules::FAST_RETRANSMIT) {
+            if self.clocks.recovery_due.is_some_and(|due| due.of_head()) {
                 self.never_recovered();
             }
             self.round_trip(at.now, old_una, una, nxt);
@@ -268,8 +268,11 @@ impl Hypothesis {
             clocks.resend_below = clocks.resend_below.or(opened.then_some((tcb.snd_una, tcb.snd_nxt)));
         }
         if segment.options.iter().any(|o| matches!(o, TcpOption::Sack(_))) {
-            clocks.sacked = true;
+            self.sack_shows_loss(segment, old_una, at);
+            self.clocks.sacked = true;
         }
+        let Conn::Open(tcb) = &self.conn else { return };
+        let clocks = &mut self.clocks;
         let old_nxt = was.map_or(tcb.rcv_nxt, |w| w.rcv_nxt);
         let in_order = tcb.rcv_nxt != old_nxt;
         if in_order {
@@ -304,6 +307,7 @@ impl Hypothesis {
             Answer::Silence | Answer::MayAck => {}
             Answer::Ack(Owed::AtOnce(level)) => {
                 let throttled = at.profile.reply_throttle.is_some_and(|t| self.clocks.last_challenge.is_some_and(|last| at.now < last + t));
+                let throttled = throttled || (rules::is_challenge(rule) && self.may_throttle(at.now, at.profile));
                 if !throttled {
                     self.owe_ack(reply(level));
                 }

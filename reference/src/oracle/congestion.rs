@@ -73,6 +73,11 @@ impl Phase {
 }
 
 impl Flight {
+    /// Octets that may be in flight at most.
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Nothing is held against what is in flight any more.
     pub(crate) fn unbounded(&mut self) {
         (self.limit, self.counted, self.recovery) = (u32::MAX, u32::MAX, None);
@@ -108,31 +113,43 @@ impl Hypothesis {
             clocks.flight.counted = clocks.flight.counted.saturating_add(mss);
             clocks.flight.restart = clocks.flight.restart.map(|most| most.saturating_add(mss));
         }
-        let recovers = clocks.resend_below.is_some()
-            || clocks.flight.recovery.is_some()
-            || clocks.flight.recover.is_some_and(|recover| tcb.snd_una.lt(recover));
         clocks.after_loss.duplicate(mss);
-        let in_recovery = clocks.timeouts > 0 || recovers || clocks.fast_resent || clocks.sacked;
-        if in_recovery || tcb.snd_una == tcb.iss {
+        if self.repairs() || self.clocks.sacked {
             return;
         }
-        let due = |rule| RecoveryDue { rule, deadline: at.now + at.profile.at_once, cause: at.event };
+        let clocks = &self.clocks;
+        let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         if clocks.duplicate_acks == 3 {
-            clocks.recovery_due = Some(due(rules::FAST_RETRANSMIT));
-            clocks.flight.recover = Some(tcb.snd_nxt);
-            let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
-            clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
-            let before = (tcb.snd_una == tcb.iss + 1).then_some((clocks.flight.limit, clocks.flight.phase));
-            clocks.flight.halve(mss);
-            clocks.flight.before = before;
+            self.loss_shown(rules::FAST_RETRANSMIT, at);
             return;
         }
         // "As long as the amount of outstanding data would remain less than or equal to the congestion window plus 2*SMSS" (RFC 3042).
         let una = tcb.snd_una;
         let fits = clocks.flight.limited.is_none_or(|(then, end)| then == una || una.ge(end));
         if clocks.duplicate_acks < 3 && fits && queued >= mss && usable >= mss && tcb.fin_sent.is_none() {
-            self.clocks.recovery_due = Some(due(rules::LIMITED_TRANSMIT));
+            self.clocks.recovery_due = Some(RecoveryDue::new(rules::LIMITED_TRANSMIT, at));
         }
+    }
+
+    /// Whether something lost is being sent again, or may be.
+    pub(crate) fn repairs(&self) -> bool {
+        let clocks = &self.clocks;
+        let recover = clocks.flight.recover.filter(|recover| self.conn.tcb().is_some_and(|t| t.snd_una.lt(*recover)));
+        clocks.timeouts > 0 || clocks.fast_resent || clocks.resend_below.is_some() || clocks.flight.recovery.is_some() || recover.is_some()
+    }
+
+    /// What came shows that the segment at SND.UNA is lost: it is to leave again, and the window is halved.
+    pub(crate) fn loss_shown(&mut self, rule: RuleId, at: &At<'_>) {
+        let Some(tcb) = self.conn.tcb() else { return };
+        let mss = u32::from(tcb.believed_mss());
+        let clocks = &mut self.clocks;
+        clocks.recovery_due = Some(RecoveryDue::new(rule, at));
+        clocks.flight.recover = Some(tcb.snd_nxt);
+        let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
+        clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
+        let before = (tcb.snd_una == tcb.iss + 1).then_some((clocks.flight.limit, clocks.flight.phase));
+        clocks.flight.halve(mss);
+        clocks.flight.before = before;
     }
 
     /// Nothing left again at the third duplicate acknowledgment. RFC 6582 section 3.2 has "recover" begin at the initial send sequence number, and
@@ -218,6 +235,7 @@ impl Hypothesis {
         if !seg.payload.is_empty() {
             let mss = sender_mss(tcb, sent.profile);
             self.within_half(sent, mss)?;
+            self.within_pipe(u32::try_from(seg.payload.len()).unwrap_or(u32::MAX), mss)?;
         }
         let Some(tcb) = self.conn.tcb() else { return Ok(()) };
         let flight = &mut self.clocks.flight;
@@ -249,9 +267,11 @@ impl Hypothesis {
             }
         }
         let in_flight = seg.text_end().since(una);
-        if seg.end().gt(nxt) && in_flight > flight.limit.max(self.clocks.after_loss.spread(una, mss)) {
-            return misfit(flight.phase);
+        let (most, phase) = (flight.limit.max(self.clocks.after_loss.spread(una, mss)), flight.phase);
+        if seg.end().gt(nxt) && in_flight > most {
+            return if in_flight <= most.saturating_add(mss) && self.probes_with_new_text(sent) { Ok(()) } else { misfit(phase) };
         }
+        let flight = &mut self.clocks.flight;
         let divided = seg.end().gt(nxt) && flight.phase == Phase::Growing && in_flight > flight.counted.max(mss);
         if divided {
             flight.counted = flight.limit;

@@ -348,11 +348,17 @@ impl Hypothesis {
             self.credits = self.credits.saturating_sub(1);
             if due.at_once {
                 self.clocks.last_challenge = Some(sent.at);
+                if rules::is_challenge(due.rule) {
+                    self.challenged(sent);
+                }
             }
             return Ok(Licence { rule: due.rule, demanded: true });
         }
         if self.credits > 0 && sent.from <= self.credits_until {
             self.credits -= 1;
+            if rules::is_challenge(self.last.rule) {
+                self.challenged(sent);
+            }
             return Ok(Licence { rule: self.last.rule, demanded: false });
         }
         if sent.profile.lets(Lenience::AcksWithoutLimit) {

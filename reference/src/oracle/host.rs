@@ -25,20 +25,20 @@ use crate::trace::{Arrival, Event, Malformed, Trace, What, WireDefect};
 /// Judges a trace against RFC 9293. Feed it the same growing trace again and again: [`Oracle::read`] judges what is new.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    profile: Profile,
+    pub(super) profile: Profile,
     next: usize,
-    sockets: BTreeMap<SocketId, Socket>,
-    connections: BTreeMap<Tuple, Connection>,
+    pub(super) sockets: BTreeMap<SocketId, Socket>,
+    pub(super) connections: BTreeMap<Tuple, Connection>,
     /// Connects whose 4-tuple shows with their SYN: local and remote port, family, socket, event.
-    connecting: Vec<(u16, u16, Family, SocketId, usize)>,
-    findings: Vec<Finding>,
+    pub(super) connecting: Vec<(u16, u16, Family, SocketId, usize)>,
+    pub(super) findings: Vec<Finding>,
     /// By event, in their order.
     licences: Vec<(usize, Licence)>,
     last_arrival: BTreeMap<Tuple, (RuleId, usize)>,
     /// The last event by which everything that the stack had sent was seen.
     settled: usize,
     stats: Stats,
-    now: Micros,
+    pub(super) now: Micros,
     isns: Isns,
     tsvals: Tsvals,
     /// The user has set an MSS on some socket.
@@ -49,7 +49,7 @@ pub struct Oracle {
 
 /// What a socket stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Socket {
+pub(super) enum Socket {
     Listener {
         port: u16,
         family: Family,
@@ -323,13 +323,7 @@ impl Oracle {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Listener { port: *port, family: *family, backlog: *backlog, open: true });
             }
-            (Call::Listen { .. }, CallResult::Error(error)) => {
-                // 3.10.1 knows "connection illegal for this process" and "insufficient resources"; what a host says so is its own.
-                let own = matches!(error, CallError::AddressInUse | CallError::NoBuffer | CallError::Invalid | CallError::Other(_));
-                if !own {
-                    self.findings.push(observed(rules::OPEN_PASSIVE, "open", index, trace, "a socket in LISTEN"));
-                }
-            }
+            (Call::Listen { port, family, .. }, CallResult::Error(error)) => self.refused_to_listen(*port, *family, error, index, trace),
             (Call::Connect { port, remote_port, family }, CallResult::Socket(socket)) => {
                 self.sockets.insert(*socket, Socket::Unknown);
                 if self.exists(*port, *remote_port, *family) {
@@ -393,16 +387,6 @@ impl Oracle {
             let state = tuple.and_then(|t| self.states(&t).first().copied()).unwrap_or(State::Listen);
             self.findings.push(Finding { state, tuple, ..observed(rule, "send", index, trace, allowed) });
         }
-    }
-
-    /// Whether the connection between these ports is for certain in a state from SYN-SENT on. TIME-WAIT does not count: what may be reopened
-    /// by the peer, stacks let the user reopen too.
-    fn exists(&self, port: u16, remote_port: u16, family: Family) -> bool {
-        let same = |t: &Tuple| t.local.port() == port && t.remote.port() == remote_port && (family == Family::V4) == t.local.is_ipv4();
-        let lasts = |h: &Hypothesis| !h.may_have_given_up(self.now, &self.profile);
-        let alive = |h: &Hypothesis| !matches!(h.conn.state(false), State::Closed | State::TimeWait) && lasts(h);
-        let opening = self.connecting.iter().any(|c| (c.0, c.1, c.2) == (port, remote_port, family));
-        opening || self.connections.values().any(|c| same(&c.tuple) && c.unjudged.is_none() && c.hypotheses.iter().all(alive))
     }
 
     fn socket_call(&mut self, index: usize, socket: SocketId, call: &Call, result: &CallResult, trace: &Trace) {
@@ -537,7 +521,7 @@ impl Oracle {
 }
 
 /// A violation at an event of the trace, of no connection so far.
-fn observed(rule: RuleId, kind: &'static str, event: usize, trace: &Trace, allowed: &str) -> Finding {
+pub(super) fn observed(rule: RuleId, kind: &'static str, event: usize, trace: &Trace, allowed: &str) -> Finding {
     Finding {
         rule,
         class: Class::Violates,

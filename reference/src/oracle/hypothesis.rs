@@ -3,12 +3,14 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::lenience::Lenience;
-use crate::oracle::arrival::Port;
+use crate::oracle::arrival::{At, Port};
 use crate::oracle::avoidance::AfterLoss;
+use crate::oracle::challenges::Challenges;
 use crate::oracle::congestion::Flight;
 use crate::oracle::ecn::Ecn;
 use crate::oracle::rto::RtoFloor;
 use crate::oracle::sack::Sacks;
+use crate::oracle::sack_recovery::Pipe;
 use crate::oracle::scaling::Scaling;
 use crate::oracle::timestamps::Stamps;
 use crate::profile::{Profile, SECOND};
@@ -170,8 +172,12 @@ pub(crate) struct Clocks {
     pub(crate) keepalives: u8,
     /// The shortest time-out that the round trips seen allow.
     pub(crate) rto_floor: Option<RtoFloor>,
+    /// The challenge ACKs sent.
+    pub(crate) challenges: Challenges,
     /// What congestion control allows in flight.
     pub(crate) flight: Flight,
+    /// The same while a loss is repaired that selective acknowledgments showed.
+    pub(crate) pipe: Pipe,
     /// What the last loss left of it.
     pub(crate) after_loss: AfterLoss,
     /// When text, a FIN or a SYN last left, whether for the first time or again.
@@ -187,6 +193,18 @@ pub(crate) struct RecoveryDue {
     pub(crate) rule: RuleId,
     pub(crate) deadline: Micros,
     pub(crate) cause: usize,
+}
+
+impl RecoveryDue {
+    /// What this arrival asks for.
+    pub(super) fn new(rule: RuleId, at: &At<'_>) -> RecoveryDue {
+        RecoveryDue { rule, deadline: at.now + at.profile.at_once, cause: at.event }
+    }
+
+    /// Whether the segment at SND.UNA is asked for, not a new one.
+    pub(crate) fn of_head(&self) -> bool {
+        self.rule == rules::FAST_RETRANSMIT || self.rule == rules::SACK_LOSS
+    }
 }
 
 /// The user's side.
@@ -478,7 +496,7 @@ impl Hypothesis {
     pub(crate) fn acknowledges_late(&mut self, now: Micros) {
         if let Some(due) = self.clocks.recovery_due.take_if(|due| due.deadline < now) {
             self.depart(due.rule, due.cause);
-            if due.rule == rules::FAST_RETRANSMIT {
+            if due.of_head() {
                 self.never_recovered();
             }
         }

@@ -6,6 +6,7 @@
 
 mod arrival;
 mod avoidance;
+mod challenges;
 mod congestion;
 mod connection;
 mod diagnosis;
@@ -18,10 +19,12 @@ mod host;
 mod hypothesis;
 mod icmp;
 mod isn;
+mod open;
 mod options;
 mod persist;
 mod rto;
 mod sack;
+mod sack_recovery;
 mod scaling;
 mod stream;
 mod suspects;

@@ -26,7 +26,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb() else { return Err(self.nearest_to(seg)) };
         let (nxt, una) = (tcb.snd_nxt, tcb.snd_una);
         if seg.seq.le(tcb.snd_una) {
-            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| due.rule != rules::FAST_RETRANSMIT);
+            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| !due.of_head());
         }
         if sent.profile.lets(Lenience::ResendsAtAnyTime) {
             self.resent_head(sent);

@@ -65,6 +65,13 @@ impl Few {
         self.push(range);
     }
 
+    /// Takes away what ends at `seq` or before.
+    fn forget_below(&mut self, seq: Seq) {
+        for old in &mut self.ranges {
+            *old = old.filter(|r| r.1.gt(seq));
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = Range> + '_ {
         self.ranges.iter().flatten().copied()
     }
@@ -98,6 +105,31 @@ fn is_whole(tcb: &Tcb, block: Range) -> bool {
     tcb.held.iter().any(whole) || fin.is_some_and(|fin| (fin, fin + 1) == block)
 }
 
+impl Sacks {
+    /// Octets at `from` and behind that the peer has reported, and in how many ranges that do not touch.
+    pub(crate) fn reported_behind(&self, from: Seq) -> (u32, u32) {
+        let mut ranges: Vec<(u32, u32)> = self
+            .sacked
+            .iter()
+            .filter(|(_, right)| right.gt(from))
+            .map(|(left, right)| (left.max(from).since(from), right.since(from)))
+            .collect();
+        ranges.sort_unstable();
+        let (mut octets, mut count, mut end) = (0, 0, None);
+        for (left, right) in ranges {
+            count += u32::from(end.is_none_or(|end| left > end));
+            octets += right.saturating_sub(left.max(end.unwrap_or(0)));
+            end = end.max(Some(right));
+        }
+        (octets, count)
+    }
+
+    /// Whether every range that the peer has reported is known.
+    pub(crate) fn all_known(&self) -> bool {
+        !self.sacked.more
+    }
+}
+
 impl Hypothesis {
     /// An arrival, after the connection has become what it makes of it.
     pub(crate) fn note_sack(&mut self, before: &Conn, segment: &Segment, event: usize) {
@@ -108,6 +140,7 @@ impl Hypothesis {
             return;
         }
         let (Conn::Open(was), Conn::Open(tcb)) = (before, &self.conn) else { return };
+        self.sack.sacked.forget_below(tcb.snd_una);
         for option in &segment.options {
             if let TcpOption::Sack(blocks) = option
                 && self.sack.own
@@ -268,6 +301,20 @@ impl Hypothesis {
     /// The retransmission timer has expired: "SHOULD turn off all of the SACKed bits".
     pub(crate) fn forget_sacked(&mut self) {
         self.sack.sacked = Few::default();
+    }
+
+    /// A tail loss probe may be a new segment, and then "the FlightSize could be one packet greater than the congestion window temporarily" (RFC 8985
+    /// section 7.3): after two round trips, or a second where none is known, and none while the last one is in flight.
+    pub(crate) fn probes_with_new_text(&mut self, sent: &Sent<'_>) -> bool {
+        let Some(tcb) = self.conn.tcb() else { return false };
+        let clocks = &self.clocks;
+        let wait = if clocks.sampled { (2 * clocks.rtt_min).min(SECOND) } else { SECOND };
+        let answered = self.sack.tail_probed.is_none_or(|end| tcb.snd_una.ge(end));
+        let may = answered && clocks.timeouts == 0 && self.sack.peer && self.sack.own && sent.at + CLOCK >= clocks.sent_last + wait;
+        if may {
+            self.sack.tail_probed = Some(sent.segment.end());
+        }
+        may
     }
 
     /// Where both ends have offered SACK, the last segment in flight may leave again long before the retransmission timer expires, to draw an

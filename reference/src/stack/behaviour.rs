@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use crate::api::Micros;
+use crate::profile::CHALLENGE_INTERVAL;
 use crate::stack::endpoint::{Endpoint, Timers};
 use crate::stack::{Departure, Socket, Stack};
 use crate::tcb::Conn;
@@ -112,6 +113,7 @@ impl Timers {
             first_unanswered,
             full_unacked,
             duplicate_acks,
+            challenges,
             cwnd,
             ssthresh,
             fast_recovery,
@@ -126,6 +128,7 @@ impl Timers {
         retransmit.map(|_| now - first_unanswered).hash(to);
         // Idleness is idleness once it is longer than any time-out.
         sent_at.map(|at| (now - at).min(MOST_IDLE)).hash(to);
+        challenges.map(|(began, sent)| (now - began, sent)).filter(|(since, _)| *since < CHALLENGE_INTERVAL).hash(to);
         timing.map(|(seq, at)| (seq, now - at)).hash(to);
         (keepalives, rto, srtt, timeouts, full_unacked, duplicate_acks).hash(to);
         (cwnd, ssthresh, fast_recovery, recover, partial_ack).hash(to);

@@ -6,7 +6,7 @@ use crate::api::{CallError, CallResult, Micros, SetOption, SocketId};
 use crate::arrives::timestamps::refused_by;
 use crate::catalogue::RuleId;
 use crate::ip::IpHeader;
-use crate::profile::SECOND;
+use crate::profile::{CHALLENGE_INTERVAL, SECOND};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, Reader, Signal, TimeWaitTimer, TimestampsSeen, arrive};
 use crate::rules;
 use crate::segment::{Flags, Segment, TcpOption, Tuple};
@@ -90,6 +90,8 @@ pub(crate) struct Timers {
     pub(crate) first_unanswered: Micros,
     pub(crate) full_unacked: u32,
     pub(crate) duplicate_acks: u32,
+    /// When the interval began in which challenge ACKs are counted, and how many were sent.
+    pub(crate) challenges: Option<(Micros, u32)>,
     pub(crate) cwnd: u32,
     pub(crate) ssthresh: u32,
     /// Three duplicate acknowledgments have come, and nothing new was acknowledged since.
@@ -476,11 +478,23 @@ impl Endpoint {
             Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon) | Owed::ShouldBeAtOnce(soon)) if self.mutated(Fault::Departs, soon) => {
                 self.delay_ack(now, policy);
             }
+            Answer::Ack(Owed::AtOnce(_)) if rules::is_challenge(rule) && self.throttles(now, policy) => {}
             Answer::Ack(_) => self.acknowledge(rule),
         }
         if let Some(m) = self.mutant {
             m.spoil_silence(rule, answer, segment, &self.conn, &mut self.outbox);
         }
+    }
+
+    /// Whether one more challenge ACK would be too many in five seconds; if not, it is counted.
+    fn throttles(&mut self, now: Micros, policy: &Policy) -> bool {
+        let Some(most) = policy.challenge_acks else { return false };
+        let (began, sent) = self.timers.challenges.filter(|(began, _)| now < began + CHALLENGE_INTERVAL).unwrap_or((now, 0));
+        if sent >= most && !self.mutated(Fault::Departs, rules::CHALLENGES_THROTTLED) {
+            return true;
+        }
+        self.timers.challenges = Some((began, sent + 1));
+        false
     }
 
     fn delay_ack(&mut self, now: Micros, policy: &Policy) {

@@ -260,6 +260,10 @@ impl Stack {
             }
             return CallResult::Error(CallError::AddressInUse);
         }
+        let opening = |e: &Endpoint| matches!(e.conn, Conn::SynSent(_)) && e.tuple.local.port() == port;
+        if self.mutated(Fault::Fails, rules::LISTEN_BESIDE_OPENING) && self.endpoints.values().any(opening) {
+            return CallResult::Error(CallError::AddressInUse);
+        }
         if self.mutated(Fault::Fails, rules::OPEN_PASSIVE) {
             return CallResult::Error(CallError::Refused);
         }

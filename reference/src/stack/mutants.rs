@@ -352,9 +352,13 @@ mutants! {
     "duplicate-reported-again": Fault::Departs, at [rules::DUPLICATE_ONCE], with Policy::with_sack, breaks [rules::DUPLICATE_ONCE];
     "duplicate-without-its-block": Fault::Departs, at [rules::DUPLICATE_ENCLOSED], with Policy::with_sack, breaks [rules::DUPLICATE_ENCLOSED];
     "duplicate-of-whole-segment": Fault::Departs, at [rules::DUPLICATE_PART], with Policy::with_sack, breaks [rules::DUPLICATE_PART];
+    "challenges-without-end": Fault::Departs, at [rules::CHALLENGES_THROTTLED], breaks [rules::CHALLENGES_THROTTLED];
+    "sacked-segments-show-no-loss": Fault::Departs, at [rules::SACK_LOSS], with Policy::with_sack, breaks [rules::SACK_LOSS];
+    "flight-resent-beside-sacks": Fault::Departs, at [rules::PIPE], with Policy::with_sack, breaks [rules::PIPE];
     "sacked-text-resent": Fault::Departs, at [rules::SACKED_SKIPPED], with Policy::with_sack, breaks [rules::SACKED_SKIPPED, rules::HALF_UNTIL_REPAIRED];
     "sacked-head-not-resent": Fault::NoReply, at [rules::SACKED_HEAD_RESENT], with Policy::with_sack, breaks [rules::SACKED_HEAD_RESENT];
     // Listening again, and the local address.
+    "no-listening-beside-an-opening": Fault::Fails, at [rules::LISTEN_BESIDE_OPENING], breaks [rules::LISTEN_BESIDE_OPENING];
     "listening-again-aborts": Fault::Closes, at [rules::LISTEN_DISTURBS], breaks [rules::LISTEN_DISTURBS];
     "other-source-address": Fault::OtherSource, at [rules::SAME_SOURCE], breaks [rules::SAME_SOURCE];
     // The IP header.

@@ -135,7 +135,9 @@ impl Endpoint {
         let Some(t) = self.conn.tcb().cloned().filter(|t| t.snd_una != t.iss) else { return };
         let mut next = t.snd_una + u32::try_from(self.room(&t)).unwrap_or(0);
         while next.lt(t.fin_sent.unwrap_or(t.snd_nxt)) {
-            self.resend(next);
+            if !self.mutated(Fault::Departs, rules::PIPE) || !self.sacked(next) {
+                self.resend(next);
+            }
             next += u32::try_from(self.room(&t)).unwrap_or(1);
         }
     }
@@ -188,7 +190,8 @@ impl Endpoint {
         }
         let fast = !self.mutated(Fault::Departs, rules::FAST_RETRANSMIT);
         let needed = self.mutant.map_or(DUPLICATES, |m| if let Fault::DuplicatesNeeded(n) = m.fault { n } else { DUPLICATES });
-        if self.timers.duplicate_acks == needed && self.timers.recover.is_none() && fast {
+        let shown = (self.timers.duplicate_acks == needed && fast) || self.sack_shows_loss();
+        if shown && self.timers.recover.is_none() {
             let mss = u32::from(t.believed_mss());
             if !self.mutated(Fault::NoCongestionWindow, rules::FAST_RECOVERY) {
                 self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
@@ -199,7 +202,8 @@ impl Endpoint {
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = None;
             self.resend_head(policy);
-            if self.mutated(Fault::Departs, rules::SACKED_SKIPPED) || self.mutated(Fault::Departs, rules::HALF_UNTIL_REPAIRED) {
+            let whole = [rules::SACKED_SKIPPED, rules::HALF_UNTIL_REPAIRED].iter().any(|&rule| self.mutated(Fault::Departs, rule));
+            if whole || (self.sack_shows_loss() && self.mutated(Fault::Departs, rules::PIPE)) {
                 self.resend_behind_head();
             }
             self.arm_retransmit(now);

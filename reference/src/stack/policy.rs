@@ -47,6 +47,8 @@ pub struct Policy {
     pub lingers_after_reset: bool,
     /// A retransmitted FIN starts 2MSL again.
     pub restarts_time_wait: bool,
+    /// Challenge ACKs in five seconds at most (RFC 5961 section 7); `None` for no throttle, so that nothing is counted.
+    pub challenge_acks: Option<u32>,
     /// The shortest time-out that its profile declares; what it does is 1 s.
     pub declared_rto_min: Micros,
     /// ISNs follow the clock (RFC 9293 MUST-8). A model whose times are relative switches it off: then each connection's is so far beyond that of
@@ -79,6 +81,7 @@ impl Default for Policy {
             soft_errors_end_opening: false,
             lingers_after_reset: false,
             restarts_time_wait: true,
+            challenge_acks: Some(10),
             declared_rto_min: SECOND,
             isn_clock: true,
             variant: 0,

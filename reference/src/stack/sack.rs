@@ -66,7 +66,34 @@ impl Endpoint {
 
     /// Whether the peer has reported the octet at SND.UNA.
     pub(crate) fn head_sacked(&self) -> bool {
-        self.conn.tcb().is_some_and(|t| self.reports.sacked.iter().any(|&(left, right)| left.le(t.snd_una) && t.snd_una.lt(right)))
+        self.conn.tcb().is_some_and(|t| self.sacked(t.snd_una))
+    }
+
+    /// Whether the peer has reported this octet.
+    pub(crate) fn sacked(&self, seq: Seq) -> bool {
+        self.reports.sacked.iter().any(|&(left, right)| left.le(seq) && seq.lt(right))
+    }
+
+    /// Whether what the peer has reported shows that the segment at SND.UNA is lost (RFC 6675 section 4, IsLost): three ranges behind it, or more than
+    /// two segments.
+    pub(crate) fn sack_shows_loss(&self) -> bool {
+        let Some(tcb) = self.conn.tcb() else { return false };
+        if self.timers.duplicate_acks == 0
+            || self.timers.timeouts > 0
+            || self.head_sacked()
+            || self.mutated(Fault::Departs, rules::SACK_LOSS)
+        {
+            return false;
+        }
+        let mut ranges = self.reports.sacked.clone();
+        ranges.sort_by_key(|range| range.0.since(tcb.snd_una));
+        let (mut octets, mut count, mut end) = (0, 0, tcb.snd_una);
+        for (left, right) in ranges {
+            count += u32::from(left.gt(end));
+            octets += right.offset_from(left.max(end)).max(0);
+            end = end.max(right);
+        }
+        count >= 3 || octets > 2 * i32::from(tcb.believed_mss())
     }
 
     /// Octets of the SACK option that a segment with text bears.

@@ -98,7 +98,8 @@ pub(crate) struct Side {
 impl World {
     pub(crate) fn new(bounds: &Bounds, mutant: Option<&'static Mutant>, judged: bool) -> World {
         // An oracle wants ISNs that follow the clock; a model whose times are relative does not.
-        let policy = Policy { isn_clock: judged, ack_delay: bounds.ack_delay, ..Policy::default() };
+        // So few challenges come that no throttle is ever felt.
+        let policy = Policy { isn_clock: judged, ack_delay: bounds.ack_delay, challenge_acks: None, ..Policy::default() };
         let mut world = World {
             sides: [Side::new(0, &policy, mutant, judged), Side::new(1, &policy, mutant, judged)],
             wire: [Vec::new(), Vec::new()],

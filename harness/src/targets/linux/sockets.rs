@@ -123,6 +123,8 @@ impl Sockets {
         let side = usize::from(family == Family::V6);
         let (local, remote) = (SocketAddr::new(LOCAL[side], port), SocketAddr::new(REMOTE[side], remote_port));
         let fd = namespace.socket(family).map_err(named)?;
+        // So that the port may have listeners besides (RFC 9293 MUST-42).
+        setsockopt(&fd, sockopt::ReuseAddr, &true).map_err(named)?;
         socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(local)).map_err(named)?;
         match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(remote)) {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
