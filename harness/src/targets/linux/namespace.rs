@@ -40,7 +40,7 @@ const SPARE: usize = 4;
 /// Descriptors that are enough for 256 namespaces, each with a second one while it is replaced.
 const DESCRIPTORS: u64 = 16_384;
 /// How long the kernel may take for an IPv6 address.
-const ADDRESS_WAIT: Duration = Duration::from_secs(2);
+const ADDRESS_WAIT: Duration = Duration::from_secs(10);
 
 /// Settings that are changed in the namespace: path below `/proc/sys/net`, value, reason.
 pub(super) const SYSCTLS: &[(&str, &str, &str)] = &[
