@@ -453,10 +453,15 @@ impl Oracle {
             self.sockets.insert(socket, Socket::Connection(tuple, stream));
             c.accepted = stream + 1;
             if stream == c.stream() && c.hypotheses.iter().any(|h| h.user.established) {
-                c.hypotheses.retain(|h| h.user.established);
+                // What waits to be processed may establish it still.
+                c.hypotheses.retain(|h| h.user.established || !h.deferred.is_empty());
             }
         }
         self.judge(tuple, index, Kind::Accepted, usize::MAX, trace);
+        let accepted = |c: &&mut Connection| c.accepted == c.stream() + 1 && c.hypotheses.iter().any(|h| h.user.established);
+        if let Some(c) = self.connections.get_mut(&tuple).filter(accepted) {
+            c.hypotheses.retain(|h| h.user.established);
+        }
     }
 
     fn connection_of(&self, socket: SocketId) -> Option<(Tuple, usize)> {

@@ -143,11 +143,11 @@ impl Hypothesis {
         }
         // With timestamps a retransmission gives a sample too (RFC 6298 section 3).
         let ambiguous = clocks.timeouts > 0 && self.user.seen.is_none();
-        // What was acknowledged had left by then at the latest. Of what a fast retransmit repeats a stack need not take a sample, so none is counted on.
+        // What was acknowledged had left by then at the latest. Of what left twice a stack need not take a sample, so none is counted on.
         let least = now.saturating_sub(clocks.sent_last);
         if clocks.sampled && !ambiguous {
             clocks.rtt_min = clocks.rtt_min.min(least);
-        } else if !ambiguous && !clocks.fast_resent {
+        } else if clocks.timeouts == 0 && !clocks.fast_resent {
             (clocks.rtt_min, clocks.sampled) = (least, true);
         }
         clocks.rto_floor = if handshake && ambiguous {

@@ -34,7 +34,8 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb() else { return };
         let acceptable = self.last.rule != rules::SEQ_UNACCEPTABLE.at(tcb.state);
         let again = segment.is_empty() && segment.ack == tcb.snd_una && old_una == tcb.snd_una && acceptable;
-        let in_window = tcb.snd_una.lt(tcb.snd_right()) && tcb.snd_una != tcb.iss;
+        let mss = u32::from(tcb.believed_mss());
+        let in_window = (tcb.snd_una + mss).le(tcb.snd_right()) && tcb.snd_una != tcb.iss;
         if !again
             || !in_window
             || !self.sack.own
@@ -44,7 +45,6 @@ impl Hypothesis {
         {
             return;
         }
-        let mss = u32::from(tcb.believed_mss());
         let (octets, ranges) = self.sack.reported_behind(tcb.snd_una);
         if ranges < DUP_THRESH && octets <= (DUP_THRESH - 1) * mss {
             return;

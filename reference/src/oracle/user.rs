@@ -27,7 +27,7 @@ impl Hypothesis {
     pub(crate) fn wrote(&mut self, octets: u32, urgent: bool, at: &At<'_>) {
         let nothing_waiting = self.conn.tcb().is_none_or(|t| self.stream_end().le(t.snd_nxt));
         self.user.written += octets;
-        if urgent {
+        if urgent && octets > 0 {
             self.user.urgent = Some((self.user.urgent.map_or(self.user.written, |(_, last)| last), self.user.written));
         }
         if !self.user.established && self.conn.tcb().is_none_or(|t| t.state == State::SynReceived) {

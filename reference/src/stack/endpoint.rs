@@ -235,7 +235,7 @@ impl Endpoint {
             self.take_text(&before, segment);
             self.take_marks(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
-            self.note_sacked(segment);
+            self.note_sacked(segment, acceptable);
             self.take_ack(&before, segment, acceptable, now);
         }
         self.note_state(&before, outcome.signal, outcome.time_wait, now, policy);

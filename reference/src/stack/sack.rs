@@ -18,6 +18,8 @@ pub(crate) struct Reports {
     duplicate: Option<(Seq, Seq)>,
     /// What the peer has reported of the stack's own text.
     sacked: Vec<(Seq, Seq)>,
+    /// The last segment acknowledged nothing new and reported something: a duplicate by RFC 6675 section 2.
+    reported: bool,
     /// Segments that could bear a report so far, and duplicates that came, for mutants.
     count: u32,
     duplicates: u32,
@@ -50,10 +52,12 @@ impl Endpoint {
     }
 
     /// What the peer reports of the stack's own text. The sender resends the head alone, so nothing is skipped on account of it.
-    pub(crate) fn note_sacked(&mut self, segment: &Segment) {
+    pub(crate) fn note_sacked(&mut self, segment: &Segment, acceptable: bool) {
         let Conn::Open(tcb) = &self.conn else { return };
         let una = tcb.snd_una;
         self.reports.sacked.retain(|&(_, right)| right.gt(una));
+        let again = acceptable && segment.is_empty() && segment.ack == una;
+        self.reports.reported = again && segment.options.iter().any(|o| matches!(o, TcpOption::Sack(_)));
         for option in &segment.options {
             if let TcpOption::Sack(blocks) = option
                 && self.reports.on
@@ -78,11 +82,7 @@ impl Endpoint {
     /// two segments.
     pub(crate) fn sack_shows_loss(&self) -> bool {
         let Some(tcb) = self.conn.tcb() else { return false };
-        if self.timers.duplicate_acks == 0
-            || self.timers.timeouts > 0
-            || self.head_sacked()
-            || self.mutated(Fault::Departs, rules::SACK_LOSS)
-        {
+        if !self.reports.reported || self.timers.timeouts > 0 || self.head_sacked() || self.mutated(Fault::Departs, rules::SACK_LOSS) {
             return false;
         }
         let mut ranges = self.reports.sacked.clone();
