@@ -95,7 +95,7 @@ fn the_reference_runs_clean_in_every_policy() {
             match fuzzer.judge(&generator.case()) {
                 Verdict::Nothing | Verdict::Known => {}
                 Verdict::New(discovery) => {
-                    let _ = writeln!(failures, "=== {name}\n{}", fuzzer.told(&discovery));
+                    let _ = writeln!(failures, "=== {name}\n{}", fuzzer.report(&discovery));
                 }
                 Verdict::NotPerformed(why) => {
                     let _ = writeln!(failures, "=== {name}: not performed: {why}");
@@ -260,9 +260,8 @@ fn a_discovery_is_a_vector_that_replays() {
             break discovery;
         }
     };
-    let told = fuzzer.told(&discovery);
-    let (_, text) = told.split_once("`harness replay`:\n\n").unwrap_or_else(|| panic!("{told}"));
-    let vector = tcp_vectors::parse::vector("found", "found.pkt", text).unwrap_or_else(|e| panic!("{e}\n{told}"));
+    let told = fuzzer.report(&discovery);
+    let vector = tcp_vectors::parse::vector("found", "found.pkt", &told.script()).unwrap_or_else(|e| panic!("{e}\n{told}"));
     let wrong: Vec<_> = tcp_vectors::lint::vector(&vector).into_iter().filter(|l| !l.kind.is_about_the_tree()).collect();
     assert!(wrong.is_empty(), "{wrong:?}\n{told}");
     let options = Options::new(discovery.case.family, discovery.case.seed, policy.profile(), Clock::Virtual);

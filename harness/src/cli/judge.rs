@@ -52,8 +52,22 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 12] =
-    ["list", "lint", "show", "explain", "rules", "mutants", "matrix", "doctor", "replay", "serve", "target-check", "help"];
+const COMMANDS: [&str; 14] = [
+    "list",
+    "lint",
+    "show",
+    "explain",
+    "rules",
+    "mutants",
+    "matrix",
+    "doctor",
+    "replay",
+    "serve",
+    "target-check",
+    "fuzz",
+    "minimise",
+    "help",
+];
 
 /// Runs a vector from a file.
 pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
@@ -95,7 +109,8 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         Ok(capabilities) => capabilities,
         Err(error) => return unavailable(&error, args),
     };
-    let told = expectations(args, &capabilities.name).and_then(|e| Ok((e, profile(args, &capabilities.name)?)));
+    let name = &capabilities.name;
+    let told = expectations_of(args.expectations.as_deref(), name).and_then(|e| Ok((e, profile_of(args.profile.as_deref(), name)?)));
     let (expectations, profile) = match told {
         Ok(told) => told,
         Err(code) => return code,
@@ -160,8 +175,8 @@ pub(super) fn cannot_run(target: &str, error: &TargetError) -> u8 {
 }
 
 /// What the oracle is told of the target: a file's, or the target's own.
-fn profile(args: &RunArgs, target: &str) -> Result<Profile, u8> {
-    let Some(path) = &args.profile else { return Ok(profile_for(target)) };
+pub(super) fn profile_of(path: Option<&Path>, target: &str) -> Result<Profile, u8> {
+    let Some(path) = path else { return Ok(profile_for(target)) };
     let text = files::text(path, "--profile wants a readable TOML file in UTF-8")?;
     profile::read(&path.display().to_string(), &text).map_err(|error| {
         diagnose(error.as_ref());
@@ -169,8 +184,9 @@ fn profile(args: &RunArgs, target: &str) -> Result<Profile, u8> {
     })
 }
 
-fn expectations(args: &RunArgs, target: &str) -> Result<Expectations, u8> {
-    let read = match &args.expectations {
+/// What is known of the target: a file's, or the target's own.
+pub(super) fn expectations_of(path: Option<&Path>, target: &str) -> Result<Expectations, u8> {
+    let read = match path {
         None => Expectations::of(target),
         Some(path) => {
             let text = files::text(path, "--expectations wants a readable TOML file in UTF-8")?;
@@ -179,7 +195,7 @@ fn expectations(args: &RunArgs, target: &str) -> Result<Expectations, u8> {
     };
     read.map_err(|error| {
         diagnose(error.as_ref());
-        if args.expectations.is_some() { USAGE } else { FAULT }
+        if path.is_some() { USAGE } else { FAULT }
     })
 }
 

@@ -2,9 +2,11 @@
 
 mod explain;
 mod files;
+mod fuzz;
 mod judge;
 mod lint;
 mod matrix;
+mod minimise;
 mod mutants;
 mod rules;
 mod serve;
@@ -90,6 +92,22 @@ enum Command {
         /// The target, as after --target.
         target: String,
     },
+    /// Runs random scripts on a target; what breaks a rule in a new way is minimised and written down.
+    Fuzz(FuzzArgs),
+    /// Makes the script of a file smaller, as long as it breaks the same rule in the same way, and prints it as a vector.
+    Minimise {
+        /// The file, a .pkt.
+        file: PathBuf,
+        /// The stack under test.
+        #[arg(long, default_value = "smoltcp")]
+        target: String,
+        /// Decides the peer's ISNs and the target's own randomness.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// From which level on a broken rule counts.
+        #[arg(long, value_enum, default_value_t)]
+        level: Strictness,
+    },
     /// Runs a vector from a file outside the tree.
     Replay {
         /// The file, a .pkt or .pkt.tmpl.
@@ -133,6 +151,43 @@ struct MutantsArgs {
     /// Mutants side by side; by itself, as many as there are processors.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+struct FuzzArgs {
+    /// The stack under test.
+    #[arg(long, default_value = "smoltcp")]
+    target: String,
+    /// How long, as in 90s, 15m or 8h.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    time: Duration,
+    /// Ends after so many steps instead of after a time: with one job the same from run to run.
+    #[arg(long, conflicts_with = "time")]
+    steps: Option<u64>,
+    /// Decides the scripts.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fuzzers side by side; by itself, as many as there are processors.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Where findings go; a second run with the same folder goes on where the first ended.
+    #[arg(long, value_name = "FOLDER", default_value = "findings")]
+    findings: PathBuf,
+    /// From which level on a broken rule is a finding.
+    #[arg(long, value_enum, default_value_t)]
+    level: Strictness,
+    /// How long the stack may take for one script before it counts as hung, seconds.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
+    /// Fails where the target cannot run here, instead of exit code 77.
+    #[arg(long)]
+    require_target: bool,
+    /// The expectations file; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// The profile: what RFC 9293 leaves to the stack, for the oracle; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -267,6 +322,8 @@ pub fn main() -> ExitCode {
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
+        Some(Command::Fuzz(args)) => fuzz::fuzz(args),
+        Some(Command::Minimise { file, target, seed, level }) => minimise::minimise(file, target, *seed, *level),
         Some(Command::TargetCheck { target, timeout }) => target_check::target_check(target, Duration::from_secs(*timeout)),
         Some(Command::Serve { target }) => serve::serve(target),
         Some(Command::Lint { files }) => lint::lint(files),

@@ -1,6 +1,6 @@
 //! What a fuzz target does with each input.
 
-use super::{Fuzzer, Verdict, count};
+use super::{Case, Fuzzer, Verdict, count};
 use crate::cli::{FAULT, UNAVAILABLE, USAGE};
 use crate::target::TargetError;
 
@@ -47,13 +47,13 @@ impl Campaign {
     /// # Errors
     /// The text of a finding that is not known: rule, ladder and script.
     pub fn run(&mut self, data: &[u8], counters: &mut [u8]) -> Result<(), String> {
-        let verdict = self.fuzzer.run_counted(data, |trace| count(trace, counters));
+        let verdict = self.fuzzer.judge_counted(&Case::decode(data), |trace| count(trace, counters));
         if self.fuzzer.tally().cases.is_power_of_two() && self.fuzzer.tally().cases >= FIRST_WORD {
             eprintln!("{}: {}", self.target, self.fuzzer.tally());
         }
         match verdict {
             Verdict::Nothing | Verdict::Known => Ok(()),
-            Verdict::New(discovery) => Err(format!("{}\n{}", self.fuzzer.told(&discovery), self.fuzzer.tally())),
+            Verdict::New(discovery) => Err(format!("{}\n{}", self.fuzzer.report(&discovery), self.fuzzer.tally())),
             Verdict::NotPerformed(why) => Err(format!("not performed: {why}")),
         }
     }

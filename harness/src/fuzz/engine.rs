@@ -11,12 +11,12 @@ use tcp_reference::trace::Trace;
 use tcp_vectors::model::{Oddity, Script, StepKind};
 
 use super::known::Causes;
-use super::report;
+use super::report::Report;
 use super::{Case, Minimised, minimise};
 use crate::expectations::Expectations;
 use crate::profile::profile_for;
 use crate::session::{self, Options, Outcome};
-use crate::target::{Clock, Target, TargetError};
+use crate::target::{Capabilities, Clock, Target, TargetError};
 use crate::targets::{self, TargetOptions, panics, smoltcp};
 
 /// A target with an oracle over it, which is used for one case after another.
@@ -139,6 +139,31 @@ impl Fuzzer {
         }
     }
 
+    /// The same fuzzer without the causes that are known of the target.
+    #[must_use]
+    pub fn all_is_new(self) -> Fuzzer {
+        Fuzzer { causes: Causes::default(), ..self }
+    }
+
+    /// The same fuzzer with what is known of the target in the vectors' form.
+    #[must_use]
+    pub fn expecting(self, expectations: Expectations) -> Fuzzer {
+        Fuzzer { expectations, ..self }
+    }
+
+    /// The same fuzzer with another profile for the oracle.
+    #[must_use]
+    pub fn profiled(mut self, profile: Profile) -> Fuzzer {
+        self.options.profile = profile;
+        self
+    }
+
+    /// The stack under test.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.target.capabilities()
+    }
+
     /// The same fuzzer with another notion of what is known.
     #[must_use]
     pub fn knowing(self, known: Known) -> Fuzzer {
@@ -156,12 +181,11 @@ impl Fuzzer {
         self.judge(&Case::decode(data))
     }
 
-    /// As [`Fuzzer::run`]; `watch` sees what happened.
-    pub fn run_counted(&mut self, data: &[u8], watch: impl FnOnce(&Trace)) -> Verdict {
-        let case = Case::decode(data);
-        let outcome = self.outcome(&case);
+    /// As [`Fuzzer::judge`]; `watch` sees what happened.
+    pub fn judge_counted(&mut self, case: &Case, watch: impl FnOnce(&Trace)) -> Verdict {
+        let outcome = self.outcome(case);
         watch(&outcome.trace);
-        self.sort(&case, outcome)
+        self.sort(case, outcome)
     }
 
     /// Runs a case and sorts what it gave.
@@ -235,20 +259,26 @@ impl Fuzzer {
         minimise(&discovery.case, |case| faults(&self.outcome(case), self.departures).iter().any(|(f, _)| *f == fingerprint))
     }
 
-    /// A discovery as a person reads it: rule, ladder, script. It is minimised first.
-    pub fn told(&mut self, discovery: &Discovery) -> String {
+    /// A discovery, minimised, as a person reads it.
+    pub fn report(&mut self, discovery: &Discovery) -> Report {
         let minimised = self.minimised(discovery);
         let outcome = self.outcome(&minimised.case);
         let found = faults(&outcome, self.departures).into_iter().find(|(f, _)| *f == discovery.fingerprint);
-        let (target, fingerprint) = (self.target.capabilities(), &discovery.fingerprint);
-        match found {
-            Some((_, finding)) => report::told(target, &minimised, fingerprint, finding, &outcome),
+        let finding = found.as_ref().map(|(_, finding)| finding.cloned());
+        let Capabilities { name, version, .. } = self.target.capabilities();
+        let (fingerprint, target, runs) = (discovery.fingerprint.clone(), format!("{name} {version}"), minimised.runs);
+        match finding {
+            Some(finding) => Report { fingerprint, target, case: minimised.case, runs, repeats: true, finding, outcome },
             // On a real clock it may not show again: what was seen is told as it was.
-            None => {
-                let seen = Minimised { case: discovery.case.clone(), runs: minimised.runs };
-                let told = report::told(target, &seen, fingerprint, discovery.finding.as_ref(), &discovery.outcome);
-                format!("{told}it did not show in {} more runs\n", minimised.runs + 1)
-            }
+            None => Report {
+                fingerprint,
+                target,
+                case: discovery.case.clone(),
+                runs,
+                repeats: false,
+                finding: discovery.finding.clone(),
+                outcome: discovery.outcome.clone(),
+            },
         }
     }
 

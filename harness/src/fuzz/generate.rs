@@ -12,6 +12,8 @@ use super::{Case, Random, seeds};
 #[derive(Clone, Debug)]
 pub struct Generator {
     scripts: Vec<Script>,
+    /// Scripts that reached something new.
+    kept: Vec<Script>,
     random: Random,
 }
 
@@ -19,7 +21,20 @@ impl Generator {
     /// The cases of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Generator {
-        Generator { scripts: seeds().into_iter().map(|s| s.script).collect(), random: Random::new(seed) }
+        Generator { scripts: seeds().into_iter().map(|s| s.script).collect(), kept: Vec::new(), random: Random::new(seed) }
+    }
+
+    /// From now on this script is changed as well as the vectors': it reached something that none before it did.
+    pub fn keep(&mut self, script: Script) {
+        self.kept.push(script);
+    }
+
+    /// A case made from another one in the same way.
+    pub fn changed(&mut self, case: &Case) -> Case {
+        let mut steps = case.script.steps.clone();
+        self.change(&mut steps);
+        steps.truncate(bytes::MAX_STEPS);
+        Case { script: Script { steps }, ..case.clone() }
     }
 
     /// The next case: a vector's stimuli, changed in a few places.
@@ -34,7 +49,8 @@ impl Generator {
     }
 
     fn some_steps(&mut self) -> Vec<Step> {
-        self.random.pick(&self.scripts).map(|s| s.steps.clone()).unwrap_or_default()
+        let from = if !self.kept.is_empty() && self.random.one_in(2) { &self.kept } else { &self.scripts };
+        self.random.pick(from).map(|s| s.steps.clone()).unwrap_or_default()
     }
 
     fn change(&mut self, steps: &mut Vec<Step>) {

@@ -1,53 +1,86 @@
 //! A discovery as text.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use tcp_reference::finding::Finding;
 use tcp_vectors::model::{CallStep, Header, Script, Step, StepKind, Vector, VectorCall};
 use tcp_vectors::{lint, print};
 
-use super::Minimised;
+use super::Case;
 use crate::report::ladder::ladder;
 use crate::report::text::cited;
 use crate::session::Outcome;
-use crate::target::Capabilities;
 
-/// Rule, paraphrase, what was seen and allowed, the ladder, and the script as a vector.
-pub(super) fn told(
-    target: &Capabilities,
-    minimised: &Minimised,
-    fingerprint: &str,
-    finding: Option<&Finding>,
-    outcome: &Outcome,
-) -> String {
-    let case = &minimised.case;
-    let mut text = format!("new on {} {} over IPv{} with seed {}: {fingerprint}\n", target.name, target.version, case.family, case.seed);
-    if let Some(f) = finding {
-        if let Some(rule) = f.rule.entry() {
-            let _ = writeln!(text, "  {}", cited(rule));
+/// A discovery, minimised, with what people are told of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What tells it from others.
+    pub fingerprint: String,
+    /// The stack and its version.
+    pub target: String,
+    /// The smallest case that shows it, or, where it did not show again, the one in which it was seen.
+    pub case: Case,
+    /// Runs that it took to find that case.
+    pub runs: usize,
+    /// Whether it showed again.
+    pub repeats: bool,
+    /// The finding; `None` where the stack died.
+    pub finding: Option<Finding>,
+    /// That case's run.
+    pub outcome: Outcome,
+}
+
+impl Report {
+    /// Rule, paraphrase, what was seen and what would have been allowed, a line each.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut text = String::new();
+        if let Some(f) = &self.finding {
+            if let Some(rule) = f.rule.entry() {
+                let _ = writeln!(text, "  {}", cited(rule));
+            }
+            let _ = writeln!(text, "  seen:    {}", f.seen);
+            for (i, allowed) in f.allowed.iter().enumerate() {
+                let _ = writeln!(text, "  {} {allowed}", if i == 0 { "allowed:" } else { "or:     " });
+            }
         }
-        let _ = writeln!(text, "  seen:    {}", f.seen);
-        for (i, allowed) in f.allowed.iter().enumerate() {
-            let _ = writeln!(text, "  {} {allowed}", if i == 0 { "allowed:" } else { "or:     " });
+        if let Some(reason) = &self.outcome.reason {
+            let _ = writeln!(text, "  {reason}");
         }
+        text
     }
-    if let Some(reason) = &outcome.reason {
-        let _ = writeln!(text, "  {reason}");
+
+    /// The exchange, with the event that showed it marked.
+    #[must_use]
+    pub fn ladder(&self) -> String {
+        ladder(&self.outcome, &self.finding.iter().map(|f| f.event).collect::<Vec<_>>())
     }
-    text += &ladder(outcome, &finding.map(|f| f.event).into_iter().collect::<Vec<_>>());
-    let rule = finding.and_then(|f| f.rule.entry());
-    let header = Header {
-        level: lint::level(rule.into_iter()).to_owned(),
-        title: format!("found by the fuzzer on {}", target.name),
-        rules: finding.map(|f| f.rule.to_string()).into_iter().collect(),
-        source: "fuzz".to_owned(),
-        families: vec![case.family],
-        family_why: "so it was found".to_owned(),
-        ..Header::default()
-    };
-    let script = print::script(&meaningful(&case.script), &header);
-    let _ = writeln!(text, "the script, minimised in {} runs, as a vector for `harness replay`:\n\n{script}", minimised.runs);
-    text
+
+    /// The script as a vector for `harness replay`.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let rule = self.finding.as_ref().and_then(|f| f.rule.entry());
+        let header = Header {
+            level: lint::level(rule.into_iter()).to_owned(),
+            title: format!("found by the fuzzer on {}", self.target),
+            rules: self.finding.iter().map(|f| f.rule.to_string()).collect(),
+            source: "fuzz".to_owned(),
+            families: vec![self.case.family],
+            family_why: "so it was found".to_owned(),
+            ..Header::default()
+        };
+        print::script(&meaningful(&self.case.script), &header)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (case, script) = (&self.case, self.script());
+        writeln!(f, "new on {} over IPv{} with seed {}: {}", self.target, case.family, case.seed, self.fingerprint)?;
+        write!(f, "{}{}", self.words(), self.ladder())?;
+        writeln!(f, "the script, minimised in {} runs, as a vector for `harness replay`:\n\n{script}", self.runs)?;
+        if self.repeats { Ok(()) } else { writeln!(f, "it did not show in {} more runs", self.runs + 1) }
+    }
 }
 
 /// The script without calls on sockets that no call before gave, which the session passes over in a script and refuses in a vector. The time

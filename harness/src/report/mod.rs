@@ -5,5 +5,6 @@
 pub mod exchange;
 pub mod json;
 pub mod ladder;
+pub mod pcapng;
 pub mod text;
 pub mod words;

@@ -232,7 +232,9 @@ impl Hypothesis {
             if clocks.timeouts > 0 {
                 clocks.backoff_until = tcb.snd_nxt;
             } else if tcb.snd_una.gt(clocks.backoff_until) {
-                clocks.backoff = 0;
+                // Of a segment that is acknowledged in part no sample need be taken.
+                let whole = tcb.snd_una.ge((clocks.backoff_until + u32::from(tcb.believed_mss())).min(tcb.snd_nxt));
+                clocks.backoff = if whole { 0 } else { clocks.backoff };
             }
             clocks.timeouts = 0;
             clocks.last_gap = 0;
