@@ -243,6 +243,9 @@ impl Connection {
 
     fn recv(&mut self, max: u32) -> Result<CallResult, CallError> {
         let mut shared = self.shared().filter(|_| !self.closed).ok_or(CallError::Closed)?;
+        if max == 0 {
+            return Err(CallError::WouldBlock);
+        }
         let mut octets = vec![0; max.min(65_536) as usize];
         let mut buffer = ReadBuf::new(&mut octets);
         // One read gives what one segment brought.
