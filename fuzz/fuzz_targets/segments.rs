@@ -11,7 +11,18 @@ use tcp_harness::fuzz::{COUNTERS, Campaign};
 static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 
 thread_local! {
-    static CAMPAIGN: RefCell<Campaign> = RefCell::new(Campaign::from_environment());
+    static CAMPAIGN: RefCell<Campaign> = RefCell::new(campaign());
+}
+
+#[cfg(not(feature = "lwip"))]
+fn campaign() -> Campaign {
+    Campaign::from_environment()
+}
+
+/// With lwIP in this process, where the sanitizer sees it.
+#[cfg(feature = "lwip")]
+fn campaign() -> Campaign {
+    Campaign::from_environment_or(|name| if name == "lwip" { Some(Box::new(lwip_adapter::Lwip::default())) } else { None })
 }
 
 fuzz_target!(

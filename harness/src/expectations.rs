@@ -109,6 +109,7 @@ impl Expectations {
     pub fn of(target: &str) -> Result<Expectations, Box<FileError>> {
         match target {
             "gvisor" => Expectations::read("harness/expectations/gvisor.toml", include_str!("../expectations/gvisor.toml")),
+            "ipstack" => Expectations::read("harness/expectations/ipstack.toml", include_str!("../expectations/ipstack.toml")),
             "smoltcp" => Expectations::read("harness/expectations/smoltcp.toml", include_str!("../expectations/smoltcp.toml")),
             "linux-kernel" => {
                 Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))

@@ -1,13 +1,26 @@
 //! What a fuzz target does with each input.
 
+use tcp_reference::finding::Class;
+
 use super::{Case, Fuzzer, Verdict, count};
 use crate::cli::{FAULT, UNAVAILABLE, USAGE};
-use crate::target::TargetError;
+use crate::target::{Target, TargetError};
 
 /// A fuzzer's run on the target that the environment names. It says now and then what was done, and at its end.
 pub struct Campaign {
     fuzzer: Fuzzer,
     target: String,
+    /// What ends it.
+    stop: Stop,
+}
+
+/// What ends a run, if `FUZZ_STOP` says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stop {
+    /// A finding that is not known.
+    Finding,
+    /// A stack's death alone: broken rules are counted, for stacks that break many.
+    Death,
 }
 
 impl Campaign {
@@ -16,8 +29,15 @@ impl Campaign {
     /// nothing to fuzz, and a panic would look like a finding.
     #[must_use]
     pub fn from_environment() -> Campaign {
+        Campaign::from_environment_or(|_| None)
+    }
+
+    /// As [`Campaign::from_environment`], with targets of the fuzz target's own: stacks that the harness has in a process of their own only.
+    #[must_use]
+    pub fn from_environment_or(own: impl FnOnce(&str) -> Option<Box<dyn Target>>) -> Campaign {
         let target = std::env::var(VARIABLE).unwrap_or_else(|_| crate::targets::smoltcp::NAME.to_owned());
-        Campaign::on(&target).unwrap_or_else(|refusal| {
+        let fuzzer = own(&target).map_or_else(|| Fuzzer::new(&target), Fuzzer::knowing_of);
+        Campaign::of(&target, fuzzer).unwrap_or_else(|refusal| {
             eprintln!("{}", refusal.why);
             std::process::exit(i32::from(refusal.code))
         })
@@ -28,9 +48,17 @@ impl Campaign {
     /// # Errors
     /// The target cannot run here, or there is none of that name.
     pub fn on(target: &str) -> Result<Campaign, Refusal> {
+        Campaign::of(target, Fuzzer::new(target))
+    }
+
+    fn of(target: &str, fuzzer: Result<Fuzzer, TargetError>) -> Result<Campaign, Refusal> {
         let refusal = |code: u8, why: String| Refusal { code, why: format!("{VARIABLE}={target}: {why}") };
-        match Fuzzer::new(target) {
-            Ok(fuzzer) => Ok(Campaign { fuzzer, target: target.to_owned() }),
+        match fuzzer {
+            Ok(fuzzer) => match std::env::var(STOP).as_deref() {
+                Err(_) | Ok("finding") => Ok(Campaign { fuzzer, target: target.to_owned(), stop: Stop::Finding }),
+                Ok("death") => Ok(Campaign { fuzzer, target: target.to_owned(), stop: Stop::Death }),
+                Ok(other) => Err(refusal(USAGE, format!("{STOP}={other}: what ends the run is \"finding\", as without it, or \"death\""))),
+            },
             Err(TargetError::Unavailable(why)) => Err(refusal(UNAVAILABLE, format!("it cannot run here: {why}"))),
             Err(TargetError::Harness(why)) => Err(refusal(USAGE, why)),
             Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why)) => Err(refusal(FAULT, why)),
@@ -53,6 +81,11 @@ impl Campaign {
         }
         match verdict {
             Verdict::Nothing | Verdict::Known => Ok(()),
+            Verdict::New(discovery)
+                if self.stop == Stop::Death && !matches!(discovery.outcome.class, Class::Crash | Class::Hang | Class::Flood) =>
+            {
+                Ok(())
+            }
             Verdict::New(discovery) => Err(format!("{}\n{}", self.fuzzer.report(&discovery), self.fuzzer.tally())),
             Verdict::NotPerformed(why) => Err(format!("not performed: {why}")),
         }
@@ -76,6 +109,8 @@ impl Drop for Campaign {
 
 /// The variable that names the target.
 const VARIABLE: &str = "FUZZ_TARGET";
+/// The variable that says what ends the run.
+const STOP: &str = "FUZZ_STOP";
 /// How many cases there are before the first word.
 const FIRST_WORD: u64 = 4096;
 

@@ -102,7 +102,14 @@ impl Fuzzer {
     /// # Errors
     /// The target cannot run here, there is none of that name, or its expectations file is broken.
     pub fn new(name: &str) -> Result<Fuzzer, TargetError> {
-        let target = targets::open(name, &TargetOptions { watchdog: None })?;
+        Fuzzer::knowing_of(targets::open(name, &TargetOptions { watchdog: None })?)
+    }
+
+    /// This target, with what is known of one of its name.
+    ///
+    /// # Errors
+    /// What is known of it is broken.
+    pub fn knowing_of(target: Box<dyn Target>) -> Result<Fuzzer, TargetError> {
         let name = &target.capabilities().name;
         let expectations = Expectations::of(name).map_err(|e| TargetError::Harness(e.to_string()))?;
         let causes = Causes::of(name).map_err(TargetError::Harness)?;

@@ -12,12 +12,20 @@ use crate::target::{Capabilities, Clock, NextTimer, Reply, Target, TargetError};
 ///
 /// # Errors
 /// Requests or responses cannot be read or written, or the stack died or hung.
-pub fn serve(target: &mut dyn Target, requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
+pub fn serve(target: &mut dyn Target, requests: impl BufRead, responses: impl Write) -> io::Result<()> {
+    serve_calls(target, &CALLS, requests, responses)
+}
+
+/// As [`serve`], for a stack whose API has only these of the protocol's calls.
+///
+/// # Errors
+/// As of [`serve`].
+pub fn serve_calls(target: &mut dyn Target, calls: &[&str], requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
     let mut now = 0;
     for line in requests.split(b'\n') {
         let line = line?;
         match serde_json::from_slice::<Request>(&line) {
-            Ok(Request::Hello(hello)) if hello.protocol == VERSION => write(&mut responses, &identity(target.capabilities()))?,
+            Ok(Request::Hello(hello)) if hello.protocol == VERSION => write(&mut responses, &identity(target.capabilities(), calls))?,
             Ok(Request::Hello(_)) => write(&mut responses, &invalid())?,
             Ok(request) => write(&mut responses, &respond(target, &request, &mut now)?)?,
             Err(_) => write(&mut responses, &refuse(&line))?,
@@ -72,7 +80,7 @@ fn invalid() -> Response {
     Response { error: Some("invalid".to_owned()), ..Response::default() }
 }
 
-fn identity(capabilities: &Capabilities) -> Identity {
+fn identity(capabilities: &Capabilities, calls: &[&str]) -> Identity {
     Identity {
         protocol: VERSION,
         name: capabilities.name.clone(),
@@ -84,7 +92,7 @@ fn identity(capabilities: &Capabilities) -> Identity {
         tick_us: 1,
         repeatable: capabilities.repeatable,
         families: capabilities.families.iter().map(|f| Version::from(*f)).collect(),
-        calls: CALLS.iter().map(|c| (*c).to_owned()).collect(),
+        calls: calls.iter().map(|c| (*c).to_owned()).collect(),
         settings: capabilities.settings.clone(),
     }
 }

@@ -11,6 +11,7 @@ pub(super) const ADAPTERS: &[TargetInfo] = &[
     TargetInfo { name: "lwip", what: "lwIP 2.2.1, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "netstack3", what: "Fuchsia's netstack3 0.1.0, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "gvisor", what: "gVisor's netstack, in a process of its own", clock: Clock::Virtual },
+    TargetInfo { name: "ipstack", what: "ipstack 1.0.1, in a process of its own", clock: Clock::Virtual },
 ];
 
 /// The stack with this name, in its own process; `None` where no adapter is called so.

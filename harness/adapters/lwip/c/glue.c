@@ -11,7 +11,7 @@
 #include "lwip/tcp.h"
 #include "lwip/timeouts.h"
 
-#define MOST_SOCKETS 4096
+#define MOST_SOCKETS 512
 #define MOST_OPTIONS 8
 
 /* As in src/main.rs. */
@@ -38,6 +38,7 @@ static int socket_count;
 static struct netif wire;
 static uint64_t now_us, state_of_chance;
 
+extern void life_begin(void);
 extern void glue_sent(uint64_t us, const uint8_t *octets, size_t length);
 
 u32_t sys_now(void) { return (u32_t)(now_us / 1000); }
@@ -69,6 +70,7 @@ static err_t up(struct netif *n) {
 }
 
 void glue_start(uint64_t seed) {
+    life_begin();
     state_of_chance = seed;
     lwip_init();
     /* A machine that has been up for a while, an hour at most: lwIP's clock stands while there is no connection, and at tick 0 it takes the time of a
@@ -157,7 +159,10 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
     struct socket *listener = arg;
     if (err != ERR_OK || !pcb || waiting_count == MOST_SOCKETS)
         return ERR_VAL;
-    struct socket *s = connection(pcb, calloc(1, sizeof *s));
+    struct socket *s = life_calloc(1, sizeof *s);
+    if (!s)
+        return ERR_MEM;
+    connection(pcb, s);
     s->listener = (int)(listener - sockets);
     for (int i = 0; i < listener->option_count; i++)
         put_option(s, listener->options[i].kind, listener->options[i].value);
@@ -227,7 +232,7 @@ int glue_accept(uint32_t id) {
         struct socket *mine = &sockets[socket_count];
         *mine = *s;
         mine->listener = -1;
-        free(s);
+        life_free(s);
         if (mine->pcb) {
             tcp_arg(mine->pcb, mine);
             tcp_backlog_accepted(mine->pcb);

@@ -20,8 +20,11 @@
 #define LWIP_ND6_ALLOW_RA_UPDATES 0
 #define IPV6_FRAG_COPYHEADER 1
 
-/* Memory from malloc, so that the sanitizers see it. */
-#define MEM_LIBC_MALLOC 1
+/* Memory from malloc, so that the sanitizers see it, by way of life.c. */
+#define MEM_CUSTOM_ALLOCATOR 1
+#define MEM_CUSTOM_MALLOC life_malloc
+#define MEM_CUSTOM_CALLOC life_calloc
+#define MEM_CUSTOM_FREE life_free
 #define MEMP_MEM_MALLOC 1
 #define MEM_ALIGNMENT 8
 
