@@ -8,6 +8,8 @@ mod notation;
 
 #[path = "section_3_10_7/before_the_handshake.rs"]
 mod before_the_handshake;
+#[path = "section_3_10_7/beside_the_syn.rs"]
+mod beside_the_syn;
 #[path = "section_3_10_7/disputed.rs"]
 mod disputed;
 #[path = "section_3_10_7/habits.rs"]
