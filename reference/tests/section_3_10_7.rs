@@ -14,6 +14,8 @@ mod beside_the_syn;
 mod disputed;
 #[path = "section_3_10_7/habits.rs"]
 mod habits;
+#[path = "section_3_10_7/reopened.rs"]
+mod reopened;
 #[path = "section_3_10_7/sequence.rs"]
 mod sequence;
 #[path = "section_3_10_7/steps.rs"]

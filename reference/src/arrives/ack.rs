@@ -83,6 +83,7 @@ pub(crate) fn establish(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
     }
     let mut next = tcb.clone();
     next.snd_una = segment.ack;
+    next.reopened = None;
     next.take_window(segment);
     next.state = match (next.closing, next.fin_acked()) {
         (_, true) => State::FinWait2,

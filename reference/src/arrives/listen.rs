@@ -94,5 +94,6 @@ pub(crate) fn new_tcb(syn: &Segment, env: &Env) -> Tcb {
         peer_fin: None,
         fin_sent: None,
         closing: false,
+        reopened: None,
     }
 }

@@ -184,7 +184,15 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
             (State::SynReceived, OpenedBy::Active) => reset.telling(Signal::Refused),
             _ => reset.telling(Signal::Reset),
         };
-        out.push(if exact { reset } else { reset.showing(Habit::ChallengesRst, false) });
+        let reset = if exact { reset } else { reset.showing(Habit::ChallengesRst, false) };
+        if let Some(old) = &tcb.reopened {
+            // MAY-2 lets a SYN reopen TIME-WAIT where the stack "returns to TIME-WAIT state if the SYN turns out to be an old duplicate"; the
+            // second step, and what is deployed, have it return to LISTEN.
+            let way = Some((rules::REOPENED, "returns-to-time-wait"));
+            let returned = Outcome { next: Conn::Open(Tcb::clone(old)), way, ..reset.clone() };
+            out.push(returned.timing(TimeWaitTimer::MayRestart));
+        }
+        out.push(reset);
     }
     if tcb.state == State::TimeWait {
         // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.

@@ -146,6 +146,7 @@ impl Setup {
                 peer_fin,
                 fin_sent,
                 closing: fin_sent.is_some(),
+                reopened: None,
             }),
         }
     }
