@@ -108,6 +108,8 @@ fn a_line_that_is_no_response_is_a_crash_and_says_why() {
 fn a_flood_is_one() {
     let mut target = open(&adapter("while read -r line; do echo '\\''{\"flood\":true}'\\''; done"), PATIENCE);
     assert!(matches!(target.deliver(&[]), Err(TargetError::Flood(_))));
+    // The answer to a call that did not end has no value.
+    assert!(matches!(target.call(&LISTEN), Err(TargetError::Flood(_))));
 }
 
 #[test]

@@ -255,4 +255,5 @@ const WAYS: &[(&str, &str)] = &[
     ("RFC9293:MAY-1", "permitted"),
     ("RFC9293:MAY-12", "permitted"),
     ("RFC9293:MAY-2", "permitted"),
+    ("RFC9293:MAY-2", "returns-to-time-wait"),
 ];

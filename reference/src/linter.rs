@@ -84,6 +84,8 @@ struct Connection {
     peers: Vec<Peer>,
     urgent: bool,
     own: Option<Own>,
+    /// The one before, to which a stack returns where the SYN that reopened TIME-WAIT is an old duplicate (MAY-2).
+    before: Option<Own>,
     socket: Option<SocketId>,
     /// A SYN has arrived that the stack has not answered with a new ISN.
     syn_arrived: bool,
@@ -169,8 +171,7 @@ impl Connection {
             }
             return;
         }
-        self.arrived = true;
-        self.only_rst = None;
+        (self.arrived, self.only_rst) = (true, None);
         self.urgent |= segment.urgent != 0;
         self.resets.push(if segment.is_ack() { Segment::rst(segment.ack) } else { Segment::rst(Seq(0)).with_ack(segment.end()) });
         if segment.is_syn() {
@@ -207,8 +208,8 @@ impl Own {
 impl Linter {
     fn find(&mut self, (rule, kind, allowed): Fault, tuple: Tuple, seen: String) {
         let class = rule.entry().map_or(Class::Violates, |r| Class::of(r.level));
-        let open = self.connections.get(&tuple).is_some_and(|c| c.own.is_some());
-        let state = if open { State::Established } else { State::Closed };
+        let own = self.connections.get(&tuple).and_then(|c| c.own.as_ref());
+        let state = own.map_or(State::Closed, |_| State::Established);
         let (tuple, event, at, allowed) = (Some(tuple), self.event, self.at, vec![allowed.to_owned()]);
         self.findings.push(Finding { rule, class, state, tuple, event, cause: None, at, kind, seen, allowed });
     }
@@ -217,9 +218,7 @@ impl Linter {
         let mut faults: Vec<Fault> = Vec::new();
         for defect in defects {
             faults.push(match defect {
-                WireDefect::BadChecksum => {
-                    (RuleId("RFC9293:MUST-2"), "checksum", "the checksum of the pseudo-header, the header and the text")
-                }
+                WireDefect::BadChecksum => (RuleId("RFC9293:MUST-2"), "checksum", "the checksum of pseudo-header, header and text"),
                 WireDefect::ReservedBits => (RuleId("RFC9293:3.1/reserved-bits"), "reserved", "zero in the reserved bits"),
                 WireDefect::OptionLength => (RuleId("RFC9293:MUST-68"), "option-length", "options with a legal length"),
                 WireDefect::OptionPadding => (RuleId("RFC9293:MUST-69"), "padding", "zero behind the end of the option list"),
@@ -272,8 +271,7 @@ impl Linter {
             connection.socket = None;
         } else {
             let family = if tuple.local.is_ipv4() { Family::V4 } else { Family::V6 };
-            let mine =
-                |&(_, port, to, f): &(SocketId, u16, u16, Family)| (port, to, f) == (tuple.local.port(), tuple.remote.port(), family);
+            let mine = |c: &(SocketId, u16, u16, Family)| (c.1, c.2, c.3) == (tuple.local.port(), tuple.remote.port(), family);
             connection.socket = self.connects.iter().position(mine).map(|i| self.connects.remove(i).0);
             match connection.socket {
                 Some(socket) => self.sockets.entry(socket).or_default().tuple = Some(tuple),
@@ -283,15 +281,17 @@ impl Linter {
         let iss = segment.seq;
         let window = connection.peers.iter().map(|p| p.window).max().unwrap_or(0);
         let (scale, edge) = (segment.window_scale(), iss + 1 + u32::from(window));
-        connection.own = Some(Own { iss, scale, end: iss, fin: None, acked: None, peer_ack: iss, edge, right: None });
+        connection.before = connection.own.replace(Own { iss, scale, end: iss, fin: None, acked: None, peer_ack: iss, edge, right: None });
     }
 
     /// SEQ, ACK, text and FIN of a segment without RST.
     fn numbers(&mut self, tuple: Tuple, segment: &Segment, faults: &mut Vec<Fault>) {
         let connection = self.connections.entry(tuple).or_default();
+        if connection.before.as_ref().is_some_and(|b| segment.is_empty() && segment.seq == b.end) {
+            connection.own = connection.before.take();
+        }
         let Some(own) = connection.own.as_mut() else {
-            faults.push((NO_CONNECTION, "no-connection", "a RST or silence: there is no connection"));
-            return;
+            return faults.push((NO_CONNECTION, "no-connection", "a RST or silence: there is no connection"));
         };
         if segment.is_ack() {
             if !connection.peers.iter().any(|p| p.allows(segment.ack)) {

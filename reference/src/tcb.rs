@@ -119,6 +119,8 @@ pub struct Tcb {
     pub fin_sent: Option<Seq>,
     /// CLOSE was called: a FIN follows behind the last octet of text.
     pub closing: bool,
+    /// The connection in TIME-WAIT that the peer's SYN reopened, until the new one is established (RFC 9293 MAY-2).
+    pub reopened: Option<Box<Tcb>>,
 }
 
 impl Tcb {

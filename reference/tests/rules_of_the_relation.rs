@@ -234,7 +234,7 @@ fn resets_where_nobody_reads() {
     assert_eq!(resets(". 0(10) ack 20"), [(20, None), (20, Some((0, 10)))]);
 }
 
-/// Text beside a SYN is queued, or left for the peer to send again.
+/// Text beside a SYN is taken and acknowledged with it, left for the peer to send again, or queued until the connection is established.
 #[test]
 fn text_beside_a_syn() {
     for (state, plain, with_text) in [
@@ -244,10 +244,10 @@ fn text_beside_a_syn() {
         let b = BASES[0];
         let taken = |text| {
             let ways = of(&Setup::new(state), text);
-            ways.into_iter().map(|o| (o.rule, o.next.tcb().map(|t| t.rcv_nxt.since(Seq(b.rcv))))).collect::<Vec<_>>()
+            ways.into_iter().map(|o| (o.rule, o.next.tcb().map(|t| (t.rcv_nxt.since(Seq(b.rcv)), t.held.len())))).collect::<Vec<_>>()
         };
-        assert_eq!(taken("S 0"), [(plain, Some(1))], "{state}");
-        assert_eq!(taken("S 0(10)"), [(with_text, Some(11)), (with_text, Some(1))], "{state}");
+        assert_eq!(taken("S 0"), [(plain, Some((1, 0)))], "{state}");
+        assert_eq!(taken("S 0(10)"), [(11, 0), (1, 0), (1, 1)].map(|way| (with_text, Some(way))), "{state}");
     }
     // What the SYN advances goes beyond the window that was advertised only where the text does; the window updates count from the stack's own SYN.
     let b = BASES[0];

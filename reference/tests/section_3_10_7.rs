@@ -8,10 +8,14 @@ mod notation;
 
 #[path = "section_3_10_7/before_the_handshake.rs"]
 mod before_the_handshake;
+#[path = "section_3_10_7/beside_the_syn.rs"]
+mod beside_the_syn;
 #[path = "section_3_10_7/disputed.rs"]
 mod disputed;
 #[path = "section_3_10_7/habits.rs"]
 mod habits;
+#[path = "section_3_10_7/reopened.rs"]
+mod reopened;
 #[path = "section_3_10_7/sequence.rs"]
 mod sequence;
 #[path = "section_3_10_7/steps.rs"]

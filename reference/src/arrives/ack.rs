@@ -52,16 +52,9 @@ pub(crate) fn check_ack(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<O
 }
 
 fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
-    if tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt) {
-        let mut next = tcb.clone();
-        next.snd_una = segment.ack;
-        next.take_window(segment);
-        next.state = if next.closing { State::FinWait1 } else { State::Established };
-        if next.fin_acked() {
-            next.state = State::FinWait2;
-        }
+    if let Some(next) = establish(tcb, segment) {
         let from = out.len();
-        text::process(&next, segment, env, rules::SYN_RECEIVED_ACK_ACCEPTABLE, out);
+        text::process_queued(next, segment, env, rules::SYN_RECEIVED_ACK_ACCEPTABLE, out);
         for outcome in out[from..].iter_mut().filter(|o| o.rule == rules::FIN.at(State::Established)) {
             outcome.rule = rules::FIN.at(State::SynReceived);
         }
@@ -81,6 +74,23 @@ fn syn_received(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
         return;
     }
     out.push(reset);
+}
+
+/// SYN-RECEIVED with "SND.UNA < SEG.ACK =< SND.NXT": ESTABLISHED, or where CLOSE has led from there. `None` for another ACK.
+pub(crate) fn establish(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
+    if segment.ack.le(tcb.snd_una) || segment.ack.gt(tcb.snd_nxt) {
+        return None;
+    }
+    let mut next = tcb.clone();
+    next.snd_una = segment.ack;
+    next.reopened = None;
+    next.take_window(segment);
+    next.state = match (next.closing, next.fin_acked()) {
+        (_, true) => State::FinWait2,
+        (true, false) => State::FinWait1,
+        (false, false) => State::Established,
+    };
+    Some(next)
 }
 
 /// The processing of each synchronized state for SEG.ACK =< SND.NXT.
@@ -148,9 +158,12 @@ fn ignores_urgent(tcb: &Tcb, segment: &Segment) -> bool {
     behind_fin && segment.flags.has(Flags::URG) && segment.is_empty()
 }
 
-/// The effects of an acknowledgment on a synchronized connection: SND.UNA, the window, and the state where it acknowledges the FIN.
+/// The effects of an acknowledgment on a connection: SND.UNA, the window, and the state where it acknowledges the SYN or the FIN.
 /// `None` where it changes nothing. [`State::Closed`] stands for "delete the TCB".
 pub(crate) fn honour(tcb: &Tcb, segment: &Segment) -> Option<Tcb> {
+    if tcb.state == State::SynReceived {
+        return establish(tcb, segment);
+    }
     if segment.ack.gt(tcb.snd_nxt) || segment.ack.lt(tcb.snd_una) {
         return None;
     }

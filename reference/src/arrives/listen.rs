@@ -22,8 +22,7 @@ pub(crate) fn arrive(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     }
 }
 
-/// "Any other control or text should be queued": text and FIN beside the SYN are queued, or left unacknowledged for the peer to send again.
-/// SYN-ACKs of both kinds acknowledge at least the SYN. A SYN with FIN may be dropped whole (a filter that FreeBSD and Linux have).
+/// A SYN with FIN may be dropped whole (a filter that FreeBSD and Linux have).
 fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let tcb = Tcb { snd_wl2: env.fresh.iss, ..new_tcb(segment, env) };
     let rule = match (segment.is_fin(), segment.payload.is_empty()) {
@@ -31,19 +30,39 @@ fn check_syn(segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
         (false, false) => rules::LISTEN_SYN_DATA,
         (false, true) => rules::LISTEN_SYN,
     };
-    if segment.len() > 1 {
-        out.push(Outcome::new(rule, Conn::Open(queueing_text(&tcb, segment)), Answer::SynAck));
-    }
-    out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
+    out.extend(beside_syn(&tcb, segment).into_iter().map(|next| Outcome::new(rule, Conn::Open(next), Answer::SynAck)));
     if segment.is_fin() {
         out.push(Outcome::new(rule, Conn::Absent, Answer::Silence));
     }
 }
 
-/// The TCB where the text beside the peer's SYN is queued.
-pub(crate) fn queueing_text(tcb: &Tcb, syn: &Segment) -> Tcb {
-    let rcv_nxt = syn.text_end();
-    Tcb { rcv_nxt, rcv_right: tcb.rcv_right.max(rcv_nxt), ..tcb.clone() }
+/// "Any other control or text should be queued for processing later": what may become of text and FIN beside the peer's SYN. Every SYN-ACK
+/// acknowledges RCV.NXT; the FIN's number is never in it, for the eighth step does not process a FIN before the connection is established.
+pub(crate) fn beside_syn(tcb: &Tcb, syn: &Segment) -> Vec<Tcb> {
+    let end = syn.text_end();
+    let queued = |from: &Tcb| {
+        let mut next = from.clone();
+        if from.rcv_nxt.lt(end) {
+            next.held = vec![(from.rcv_nxt, end)];
+        }
+        next.peer_fin = syn.is_fin().then_some(end);
+        next
+    };
+    let mut ways = Vec::new();
+    if !syn.payload.is_empty() {
+        // "It is legal to send and receive application data on SYN segments": the text is taken, and waits for its reader.
+        let taken = Tcb { rcv_nxt: end, rcv_right: tcb.rcv_right.max(end), ..tcb.clone() };
+        if syn.is_fin() {
+            ways.push(queued(&taken));
+        }
+        ways.push(taken);
+    }
+    // Left unacknowledged, for the peer to send again.
+    ways.push(tcb.clone());
+    if syn.len() > 1 {
+        ways.push(queued(tcb));
+    }
+    ways
 }
 
 /// A TCB that has just seen the peer's SYN.
@@ -75,5 +94,6 @@ pub(crate) fn new_tcb(syn: &Segment, env: &Env) -> Tcb {
         peer_fin: None,
         fin_sent: None,
         closing: false,
+        reopened: None,
     }
 }

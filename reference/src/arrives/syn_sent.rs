@@ -1,6 +1,6 @@
 //! RFC 9293 section 3.10.7.3: SEGMENT ARRIVES in SYN-SENT.
 
-use crate::arrives::listen::{new_tcb, queueing_text};
+use crate::arrives::listen::{beside_syn, new_tcb};
 use crate::arrives::{text, timestamps};
 use crate::relation::{Answer, Env, Fresh, Outcome, Owed, ResetForm, Signal};
 use crate::rules;
@@ -67,10 +67,7 @@ fn check_syn_ack(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Out
 fn check_syn(conn: &SynSent, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let tcb = opened(conn, segment, env);
     let rule = if segment.len() > 1 { rules::SYN_SENT_SYN_ONLY_DATA } else { rules::SYN_SENT_SYN_ONLY };
-    if segment.len() > 1 {
-        out.push(Outcome::new(rule, Conn::Open(queueing_text(&tcb, segment)), Answer::SynAck));
-    }
-    out.push(Outcome::new(rule, Conn::Open(tcb), Answer::SynAck));
+    out.extend(beside_syn(&tcb, segment).into_iter().map(|next| Outcome::new(rule, Conn::Open(next), Answer::SynAck)));
 }
 
 fn opened(conn: &SynSent, segment: &Segment, env: &Env) -> Tcb {

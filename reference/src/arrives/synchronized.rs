@@ -23,6 +23,8 @@ fn steps(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     if acceptability.may_pass() {
         if segment.is_rst() {
             check_rst(tcb, segment, env, out);
+        } else if segment.is_syn() && segment.seq.lt(tcb.rcv_nxt) {
+            check_syn_before_window(tcb, segment, env, out);
         } else if segment.is_syn() {
             check_syn(tcb, segment, env, out);
         } else {
@@ -84,7 +86,7 @@ pub(crate) fn check_sequence(tcb: &Tcb, segment: &Segment) -> Acceptability {
     match (test(tcb.rcv_right), test(tcb.rcv_room)) {
         _ if spans => Acceptability::Spans,
         (true, true) => Acceptability::Acceptable,
-        (false, false) if at_zero_window && segment.is_rst() => Acceptability::Acceptable,
+        (false, _) if at_zero_window && segment.is_rst() => Acceptability::Acceptable,
         (false, false) => Acceptability::Unacceptable,
         _ => Acceptability::Either,
     }
@@ -118,11 +120,12 @@ fn unacceptable(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>)
     let rfc5961 = segment.is_syn() && tcb.state != State::SynReceived && env.habits.get(Habit::ChallengesSyn) == Some(true);
     let owed = if rfc5961 { Level::Must } else { Level::Should };
     let refused = Outcome::new(rule, unchanged(), Answer::Ack(Owed::AtOnce(owed))).timing(timer);
-    // Appendix A.2 lets the acknowledgment in a segment that is otherwise unacceptable be honoured; of one that only a closed window keeps
-    // out, 3.10.7.4 says that "special allowance should be made".
+    // Appendix A.2 lets the acknowledgment in a segment that is otherwise unacceptable be honoured, where its number is old or the right edge's
+    // own: none of the conditions that the appendix names brings one from beyond. Of a segment that only a closed window keeps out, 3.10.7.4
+    // says that "special allowance should be made".
     if segment.is_ack()
         && !segment.is_syn()
-        && tcb.state != State::SynReceived
+        && segment.seq.le(tcb.rcv_room)
         && let Some(next) = ack::honour(tcb, segment)
     {
         let became_time_wait = next.state == State::TimeWait && tcb.state != State::TimeWait;
@@ -150,11 +153,7 @@ fn syn_below_window(tcb: &Tcb, segment: &Segment, out: &mut Vec<Outcome>) {
     }
     if segment.is_ack() {
         // Figure 7: the SYN-ACK of a simultaneous open completes it, although its SEQ is below RCV.NXT.
-        if tcb.snd_una.lt(segment.ack) && segment.ack.le(tcb.snd_nxt) {
-            let mut next = tcb.clone();
-            next.snd_una = segment.ack;
-            next.take_window(segment);
-            next.state = if next.closing { State::FinWait1 } else { State::Established };
+        if let Some(next) = ack::establish(tcb, segment) {
             out.push(Outcome::new(rules::SYN_RECEIVED_SYN_ACK_SIMULTANEOUS, Conn::Open(next), Answer::MayAck));
         } else {
             let reset = Answer::Reset(ResetForm::Bare(segment.ack));
@@ -185,7 +184,15 @@ fn check_rst(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
             (State::SynReceived, OpenedBy::Active) => reset.telling(Signal::Refused),
             _ => reset.telling(Signal::Reset),
         };
-        out.push(if exact { reset } else { reset.showing(Habit::ChallengesRst, false) });
+        let reset = if exact { reset } else { reset.showing(Habit::ChallengesRst, false) };
+        if let Some(old) = &tcb.reopened {
+            // MAY-2 lets a SYN reopen TIME-WAIT where the stack "returns to TIME-WAIT state if the SYN turns out to be an old duplicate"; the
+            // second step, and what is deployed, have it return to LISTEN.
+            let way = Some((rules::REOPENED, "returns-to-time-wait"));
+            let returned = Outcome { next: Conn::Open(Tcb::clone(old)), way, ..reset.clone() };
+            out.push(returned.timing(TimeWaitTimer::MayRestart));
+        }
+        out.push(reset);
     }
     if tcb.state == State::TimeWait {
         // RFC 1337 fix F1: a RST in TIME-WAIT may be ignored.
@@ -205,6 +212,30 @@ fn exact_rst_rule(tcb: &Tcb, segment: &Segment, env: &Env) -> RuleId {
         rules::SYN_RECEIVED_RST_WITH_ACK
     } else {
         timestamps::reset_rule(segment, env).unwrap_or(rules::RST_EXACT.at(tcb.state))
+    }
+}
+
+/// A SYN that lies before the window, in a segment whose text reaches into it. 3.10.7.4 has it trimmed ("trimming off any portions that lie
+/// outside the window (including SYN and FIN)"), RFC 5961 has it challenged "irrespective of the sequence number". It is not the error that
+/// RFC 793 resets for, a SYN in the window: one outside has "an ACK ... sent in the first step".
+fn check_syn_before_window(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
+    if (tcb.state, tcb.opened) == (State::SynReceived, OpenedBy::Passive) {
+        // The fourth step asks here for the SYN bit alone.
+        check_syn(tcb, segment, env, out);
+        ack::check_ack(tcb, segment, env, out);
+        return;
+    }
+    let opening = tcb.state == State::SynReceived;
+    let rule = if opening { rules::SYN_RECEIVED_SYN_ACTIVE } else { rules::SYN.at(tcb.state) };
+    let rfc5961 = !opening && env.habits.get(Habit::ChallengesSyn) == Some(true);
+    let challenge = Answer::Ack(Owed::AtOnce(if rfc5961 { Level::Must } else { Level::Should }));
+    out.push(Outcome::new(rule, Conn::Open(tcb.clone()), challenge));
+    if !rfc5961 {
+        let from = out.len();
+        ack::check_ack(tcb, segment, env, out);
+        for outcome in out[from..].iter_mut().filter(|_| !opening) {
+            outcome.habit = outcome.habit.or(Some((Habit::ChallengesSyn, false)));
+        }
     }
 }
 

@@ -63,6 +63,32 @@ pub(crate) fn process(tcb: &Tcb, segment: &Segment, env: &Env, decided: RuleId, 
     }
 }
 
+/// Steps six to eight for the segment that establishes a connection: first what was queued beside the peer's SYN is processed.
+pub(crate) fn process_queued(mut tcb: Tcb, segment: &Segment, env: &Env, decided: RuleId, out: &mut Vec<Outcome>) {
+    let queued = tcb.rcv_nxt;
+    tcb.absorb_held();
+    let took_fin = take_fin(&mut tcb);
+    tcb.rcv_right = tcb.rcv_right.max(tcb.rcv_nxt);
+    tcb.rcv_room = tcb.rcv_room.max(tcb.rcv_nxt);
+    let from = out.len();
+    process(&tcb, segment, env, decided, out);
+    if tcb.rcv_nxt == queued {
+        return;
+    }
+    for outcome in &mut out[from..] {
+        if matches!(outcome.answer, Answer::Silence | Answer::MayAck | Answer::Ack(Owed::ShouldBeAtOnce(_))) {
+            outcome.answer = Answer::Ack(Owed::Delayed);
+        }
+        if took_fin {
+            outcome.signal = Some(Signal::Closing);
+            outcome.rule = fin_rule(&tcb, decided);
+        }
+        if tcb.state == State::TimeWait {
+            outcome.time_wait = TimeWaitTimer::Starts;
+        }
+    }
+}
+
 /// Text or FIN after the peer's FIN: ignored. A FIN that repeats the taken one is below the window and does not come here.
 fn behind_fin(tcb: &Tcb, segment: &Segment, env: &Env, out: &mut Vec<Outcome>) {
     let rule = if segment.payload.is_empty() { rules::FIN.at(tcb.state) } else { rules::TEXT.at(tcb.state) };

@@ -30,6 +30,9 @@ pub(crate) fn syn(tcb: &Tcb, segment: &Segment, env: &Env, from: usize, out: &mu
     if env.listening {
         listen::arrive(segment, env, &mut honoured);
     }
+    for next in honoured.iter_mut().filter_map(|o| o.next.tcb_mut()) {
+        next.reopened = Some(Box::new(tcb.clone()));
+    }
     let under = |rule| honoured.iter().cloned().map(move |o| Outcome { rule, ..o }.by(rules::REOPENED));
     match verdict(segment, higher, env) {
         Verdict::Honour(rule) if env.listening => {

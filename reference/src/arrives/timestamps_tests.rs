@@ -32,6 +32,7 @@ fn tcb(state: State) -> Tcb {
         peer_fin: fin.then_some(rcv_nxt - 1),
         fin_sent: None,
         closing: false,
+        reopened: None,
     }
 }
 

@@ -135,9 +135,13 @@ impl Hypothesis {
 
     /// Takes one outcome of the relation.
     pub(crate) fn follow(mut self, outcome: Outcome, segment: &Segment, at: &At<'_>) -> Hypothesis {
-        let before = std::mem::replace(&mut self.conn, outcome.next);
+        let mut before = std::mem::replace(&mut self.conn, outcome.next);
         let state = before.state(at.listening());
         let silent_at = (outcome.answer == Answer::Silence).then_some(at.now);
+        if before.tcb().is_some_and(|t| t.reopened.is_some()) && self.conn.state(false) == State::TimeWait {
+            self.return_to_time_wait();
+            before = self.conn.clone();
+        }
         self.last = Last { rule: outcome.rule, event: at.event, state, silent_at };
         if let Some((habit, value)) = outcome.habit {
             self.habits = self.habits.with(habit, value);
@@ -161,12 +165,14 @@ impl Hypothesis {
         let begins_from = matches!(&before, Conn::Absent) || state == State::TimeWait;
         let opened = outcome.answer == Answer::SynAck && begins_from && self.conn != Conn::Absent;
         let reopened = before.tcb().map(|t| t.snd_nxt);
-        // A connection that begins has no past of its own, whatever its tuple was before.
-        let before = if opened { Conn::Absent } else { before };
         if opened {
+            let past = (state == State::TimeWait).then(|| Box::new(Hypothesis { conn: before.clone(), ..self.clone() }));
             self.begin();
             self.user.least_iss = reopened;
+            self.past = past;
         }
+        // A connection that begins has no past of its own, whatever its tuple was before.
+        let before = if opened { Conn::Absent } else { before };
         match (&before, &self.conn) {
             (Conn::Absent, Conn::Absent) => {}
             (_, Conn::Absent) => {
@@ -196,6 +202,17 @@ impl Hypothesis {
         *self = Hypothesis { conn, habits, last, departs, ways, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
         self.user.stream = if used { stream + 1 } else { stream };
+    }
+
+    /// The SYN that reopened the connection was an old duplicate: what is known of the connection in TIME-WAIT holds again.
+    fn return_to_time_wait(&mut self) {
+        let Some(past) = self.past.take() else { return };
+        let reopened = std::mem::replace(self, *past);
+        (self.conn, self.habits, self.blame) = (reopened.conn, reopened.habits, reopened.blame);
+        (self.departs, self.ways) = (reopened.departs, reopened.ways);
+        (self.deferred, self.last_arrival) = (reopened.deferred, reopened.last_arrival);
+        self.drop_dues();
+        self.dues.resets = reopened.dues.resets;
     }
 
     /// What an arrival changes besides the TCB: clocks, and what the user can see.
@@ -284,6 +301,7 @@ impl Hypothesis {
             clocks.full_unacked = clocks.full_unacked.saturating_add(1);
         }
         if tcb.state != State::SynReceived {
+            self.past = None;
             self.user.established = true;
             self.user.irs = tcb.irs;
             self.user.readable = tcb.readable_end().since(tcb.irs + 1);

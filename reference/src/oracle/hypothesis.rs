@@ -57,6 +57,8 @@ pub(crate) struct Hypothesis {
     pub(crate) last_arrival: Option<usize>,
     /// Resets that left before the arrivals that they answer were processed.
     pub(crate) early_resets: u8,
+    /// What was known of the connection in TIME-WAIT that the peer's SYN reopened, until the new one is established.
+    pub(crate) past: Option<Box<Hypothesis>>,
 }
 
 /// An arrival that waits to be processed.
@@ -386,6 +388,7 @@ impl Hypothesis {
             deferred: Vec::new(),
             last_arrival: None,
             early_resets: 0,
+            past: None,
         }
     }
 

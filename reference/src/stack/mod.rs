@@ -150,7 +150,9 @@ impl Stack {
             self.opened += 1;
             self.retire(&tuple, old);
         }
-        if endpoint.conn != Conn::Absent && endpoint.socket.is_none() && endpoint.listener.is_none() {
+        // What has returned to TIME-WAIT (RFC 9293 MAY-2) waits for nobody.
+        let waits = !matches!(endpoint.conn.state(listening), State::Closed | State::Listen | State::TimeWait);
+        if waits && endpoint.socket.is_none() && endpoint.listener.is_none() {
             endpoint.listener = listener;
             if let Some(Socket::Listener { options, .. }) = listener.map(|l| &self.sockets[l as usize]) {
                 for option in options.clone() {

@@ -47,6 +47,10 @@ pub(crate) struct Setup {
     pub(crate) opened: OpenedBy,
     /// RCV.WND.
     pub(crate) window: u32,
+    /// Octets that the buffer may have room for behind the advertised window.
+    pub(crate) room: u32,
+    /// Octets of text beside the peer's SYN that are queued.
+    pub(crate) queued: u32,
     /// SND.NXT - SND.UNA, the FIN counted.
     pub(crate) flight: u32,
     /// Whether a listener serves the port.
@@ -67,7 +71,18 @@ impl Setup {
             State::Established | State::FinWait1 | State::CloseWait | State::Closing | State::LastAck => 20,
         };
         let listening = matches!(state, State::Listen);
-        Setup { name: state.name(), state, opened: OpenedBy::Active, window: 100, flight, listening, wl1: 0, habits: Habits::default() }
+        Setup {
+            name: state.name(),
+            state,
+            opened: OpenedBy::Active,
+            window: 100,
+            room: 0,
+            queued: 0,
+            flight,
+            listening,
+            wl1: 0,
+            habits: Habits::default(),
+        }
     }
 
     /// Opened from LISTEN, which is still served.
@@ -126,11 +141,12 @@ impl Setup {
                 rcv_nxt,
                 rcv_right: rcv_nxt + self.window,
                 rcv_last: rcv_nxt + self.window,
-                rcv_room: rcv_nxt + self.window,
-                held: Vec::new(),
+                rcv_room: rcv_nxt + self.window + self.room,
+                held: if self.queued > 0 { vec![(rcv_nxt, rcv_nxt + self.queued)] } else { Vec::new() },
                 peer_fin,
                 fin_sent,
                 closing: fin_sent.is_some(),
+                reopened: None,
             }),
         }
     }

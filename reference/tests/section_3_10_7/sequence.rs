@@ -102,6 +102,36 @@ fn the_ack_on_refused_text_at_a_closed_window() {
             case("R 0(10)", &["- -> CLOSED tells reset"], &[]),
         ],
     );
+    // The RST is valid whether the buffer has room behind the closed window or not.
+    check(
+        &Setup { room: 10, ..Setup::new(State::Established).window(0) },
+        &[case("R 0", &["- -> CLOSED tells reset"], &[]), case("R 0(10)", &["- -> CLOSED tells reset"], &[])],
+    );
+    // The allowance is made in every state.
+    for setup in [Setup::new(State::SynReceived), Setup::new(State::SynReceived).passive()] {
+        check(&setup.window(0), &[case(". 0(1) ack 1", &["ack* -> ESTABLISHED una 1"], &["ack* departs"])]);
+    }
+}
+
+/// "After sending the acknowledgment, drop the unacceptable segment and return": what appendix A.2 tells of (simultaneous open and close,
+/// self-connects, window probes) are segments with old numbers.
+#[test]
+fn the_ack_on_a_segment_from_beyond_the_window() {
+    for state in [State::Established, State::FinWait1, State::CloseWait, State::Closing, State::LastAck] {
+        check(
+            &Setup::new(state),
+            &[
+                case(". 101 ack 5", &["ack*"], &[]),
+                case(". 60000 ack 20", &["ack*"], &[]),
+                case(". 101(10) ack 20", &["ack*"], &[]),
+                case(". 101 ack 0 win 500", &["ack*"], &[]),
+            ],
+        );
+    }
+    check(
+        &Setup::new(State::SynReceived),
+        &[case(". 101 ack 1", &["ack*"], &[]), case(". -1 ack 1", &["ack*"], &["ack* -> ESTABLISHED una 1"])],
+    );
 }
 
 /// "There are four cases for the acceptability test": the inner edges, and text that straddles them ("only the new parts are processed").

@@ -105,6 +105,10 @@ impl Exec {
         let limit = self.limit + passing;
         let error = match child.exchange(line.as_bytes(), limit) {
             Ok(answer) => match serde_json::from_slice::<Response>(answer) {
+                // Whatever else it says: a call that did not come to its end has no value.
+                Ok(response) if response.flood || response.packets.len() > FLOOD => {
+                    return Err(TargetError::Flood(format!("more than {FLOOD} segments for one request")));
+                }
                 Ok(response) => return Ok(response),
                 Err(why) => no_response(answer, &line, &why.to_string()),
             },
@@ -115,9 +119,6 @@ impl Exec {
     }
 
     fn reply<T>(&mut self, request: &Request, response: Response, value: T) -> Result<Reply<T>, TargetError> {
-        if response.flood || response.packets.len() > FLOOD {
-            return Err(TargetError::Flood(format!("{} segments for one request", response.packets.len())));
-        }
         self.next_timer = match response.next_timer_us {
             Some(Some(at)) => NextTimer::At(at),
             Some(None) => NextTimer::Never,
