@@ -145,7 +145,10 @@ pub(super) fn known_target(wanted: &str) -> Result<(), String> {
         return Ok(());
     }
     let near = did_you_mean(wanted, names.iter().copied());
-    Err(format!("harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME, exec:COMMAND, raw:INTERFACE,…\n", names.join(", ")))
+    Err(format!(
+        "harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME, exec:COMMAND, raw:INTERFACE,…\n",
+        names.join(", ")
+    ))
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {

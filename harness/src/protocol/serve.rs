@@ -46,9 +46,11 @@ pub(crate) fn next_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>>
 /// The longest line, octets: 2000 datagrams of 1500 octets in hexadecimal, and room.
 const LONGEST_LINE: u64 = 16 << 20;
 
-fn write(responses: &mut impl Write, response: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *responses, response)?;
-    responses.write_all(b"\n")?;
+pub(crate) fn write(responses: &mut impl Write, response: &impl serde::Serialize) -> io::Result<()> {
+    // In one piece: a connection would send each of several by itself.
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    responses.write_all(&line)?;
     responses.flush()
 }
 

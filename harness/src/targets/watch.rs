@@ -56,16 +56,7 @@ pub(super) struct Watch {
 impl Watch {
     /// The clock starts now. A datagram may be under way for `delay` microseconds before it can be read.
     pub(super) fn new(delay: Micros) -> Watch {
-        Watch {
-            start: Instant::now(),
-            delay,
-            empty_at: 0,
-            packets: Vec::new(),
-            count: 0,
-            echo: Vec::new(),
-            echo_sent: 0,
-            echo_seen: 0,
-        }
+        Watch { start: Instant::now(), delay, empty_at: 0, packets: Vec::new(), count: 0, echo: Vec::new(), echo_sent: 0, echo_seen: 0 }
     }
 
     /// Microseconds since the start.

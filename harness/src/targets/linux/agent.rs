@@ -4,10 +4,10 @@
 //! and when that leaves, every socket it had is gone. It changes no setting of the host.
 
 use std::fs;
-use std::io::{self, BufReader, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::io::{self, BufReader, ErrorKind};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use super::namespace::{SYSCTLS, tcp_socket};
 use super::netlink::Netlink;
 use super::sockets::{Ends, Network, Sockets};
 use super::{NAME, diag, release};
-use crate::protocol::serve::{next_line, serve};
+use crate::protocol::serve::{next_line, serve, write};
 use crate::protocol::{Hello, Request, Response, VERSION};
 use crate::target::{Capabilities, Clock, NextTimer, Reply, Target, TargetError};
 
@@ -59,23 +59,54 @@ pub fn settings() -> Vec<(&'static str, &'static str, String, &'static str)> {
 /// # Errors
 /// No more connections can be taken.
 pub fn run(listener: &TcpListener, told: impl Fn(&str) + Sync) -> io::Result<()> {
-    let busy = Mutex::new(());
+    let seat = Seat::default();
     thread::scope(|scope| {
         loop {
-            let (stream, from) = listener.accept()?;
-            let (busy, told) = (&busy, &told);
-            scope.spawn(move || match busy.try_lock() {
-                Ok(_alone) => {
-                    told(&format!("{from} has come"));
-                    let why = attend(stream).err().map(|error| format!(": {error}")).unwrap_or_default();
-                    told(&format!("{from} has left{why}"));
-                }
-                Err(_) => {
-                    let _gone = refuse(&stream, "another harness is connected");
-                }
+            let (stream, from) = match listener.accept() {
+                Ok(accepted) => accepted,
+                // Who was about to connect has thought better of it.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(taken) = seat.take(IMPATIENCE) else {
+                let _gone = refuse(&stream, "another harness is connected", IMPATIENCE);
+                continue;
+            };
+            let told = &told;
+            scope.spawn(move || {
+                let _until_it_leaves = taken;
+                told(&format!("{from} has come"));
+                let why = attend(stream).err().map(|error| format!(": {error}")).unwrap_or_default();
+                told(&format!("{from} has left{why}"));
             });
         }
     })
+}
+
+/// Where one harness sits at a time.
+#[derive(Default)]
+struct Seat {
+    taken: Mutex<bool>,
+    left: Condvar,
+}
+
+impl Seat {
+    /// Sits down; who sat there before may take so long to leave.
+    fn take(&self, patience: Duration) -> Option<Taken<'_>> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.left.wait_timeout_while(taken, patience, |taken| *taken).unwrap_or_else(PoisonError::into_inner).0;
+        (!std::mem::replace(&mut *taken, true)).then(|| Taken(self))
+    }
+}
+
+/// The seat is free when this goes, in whatever way.
+struct Taken<'a>(&'a Seat);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.left.notify_one();
+    }
 }
 
 /// Serves one harness until it leaves, upon which all its sockets are gone.
@@ -95,25 +126,28 @@ pub fn attend(stream: TcpStream) -> io::Result<()> {
     let Some(mut line) = next_line(&mut requests)? else { return Ok(()) };
     let hello = match serde_json::from_slice(&line) {
         Ok(Request::Hello(hello)) if hello.protocol == VERSION => hello,
-        _ => return refuse(&stream, "the first line has to be a hello of version 1"),
+        _ => return refuse(&stream, "the first line has to be a hello of version 1", PATIENCE),
     };
     let mut agent = match Agent::new(&hello) {
         Ok(agent) => agent,
-        Err(why) => return refuse(&stream, &why),
+        Err(why) => return refuse(&stream, &why, PATIENCE),
     };
     stream.set_read_timeout(None)?;
     line.push(b'\n');
-    serve(&mut agent, io::Read::chain(&line[..], requests), &stream)
+    let served = serve(&mut agent, io::Read::chain(&line[..], requests), &stream);
+    // Before its sockets go, so that the harness takes their resets for no answers.
+    let _gone = stream.shutdown(Shutdown::Both);
+    served
 }
 
-/// Answers what came, or comes within a while, by an error.
-fn refuse(mut stream: &TcpStream, why: &str) -> io::Result<()> {
+/// Answers what came by an error, and gives the other side a while to read it.
+fn refuse(mut stream: &TcpStream, why: &str, patience: Duration) -> io::Result<()> {
+    stream.set_write_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(patience))?;
     let response = Response { error: Some(format!("other: {why}")), ..Response::default() };
-    serde_json::to_writer(stream, &response)?;
-    stream.write_all(b"\n")?;
+    write(&mut stream, &response)?;
     // What was not read would make the kernel reset the connection, and the answer be lost.
-    stream.shutdown(std::net::Shutdown::Write)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.shutdown(Shutdown::Write)?;
     let _at_most = io::copy(&mut io::Read::take(stream, MOST_UNREAD), &mut io::sink());
     Err(io::Error::other(why.to_owned()))
 }
@@ -221,9 +255,8 @@ impl Network for Here {
 /// Whether the stack's address is one of this host, and the peer's another on the same link.
 fn is_ours(stack: IpAddr, peer: IpAddr) -> Result<(), String> {
     let all = getifaddrs().map_err(|error| format!("this host's addresses are not told: {error}"))?;
-    let ip = |a: SockaddrStorage| {
-        a.as_sockaddr_in().map(|a| IpAddr::V4(a.ip())).or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-    };
+    let ip =
+        |a: SockaddrStorage| a.as_sockaddr_in().map(|a| IpAddr::V4(a.ip())).or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())));
     let own: Vec<(IpAddr, IpAddr)> = all.filter_map(|i| Some((i.address.and_then(ip)?, i.netmask.and_then(ip)?))).collect();
     let Some((_, mask)) = own.iter().find(|(address, _)| *address == stack) else {
         return Err(format!("{stack} is no address of the agent's host"));
@@ -244,6 +277,8 @@ fn is_ours(stack: IpAddr, peer: IpAddr) -> Result<(), String> {
 
 /// How long a harness may take to say who it is, or to take an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long who comes while another one is there waits for that one to leave, and may take to read that it did not. Nobody else is let in meanwhile.
+const IMPATIENCE: Duration = Duration::from_millis(300);
 /// Seconds of silence after which the kernel asks whether the harness's host still lives, and between two such questions.
 const KEEP_ALIVE: u32 = 10;
 /// Octets that are read of who is refused.

@@ -50,13 +50,15 @@ impl Bed {
     pub fn new() -> Result<Bed, TargetError> {
         let bed = Bed { stack: Room::new()?, peer: Room::new()? };
         let there = bed.stack.run(|| File::open("/proc/thread-self/ns/net"))?.map_err(|error| unavailable("a network namespace", error))?;
-        bed.peer.run(move || link(there.as_fd()))?.map_err(|error| unavailable("no link between two network namespaces (modprobe veth)", error))?;
-        bed.stack.run(|| {
-            configure(CONTROL_DEVICE, &[(CONTROL, 24)])?;
-            configure(DEVICE, &LOCAL.into_iter().zip(PREFIX).collect::<Vec<_>>())?;
-            netlink::finish_segments(if_nametoindex(DEVICE)?)
-        })?
-        .map_err(|error| unavailable("the link cannot be configured", error))?;
+        bed.peer
+            .run(move || link(there.as_fd()))?
+            .map_err(|error| unavailable("no link between two network namespaces (modprobe veth)", error))?;
+        bed.stack
+            .run(|| {
+                configure(CONTROL_DEVICE, &[(CONTROL, 24)])?;
+                configure(DEVICE, &LOCAL.into_iter().zip(PREFIX).collect::<Vec<_>>())
+            })?
+            .map_err(|error| unavailable("the link cannot be configured", error))?;
         bed.peer
             .run(|| configure(CONTROL_DEVICE, &[(CONTROL_PEER, 24)]).and_then(|()| configure(DEVICE, &[])))?
             .map_err(|error| unavailable("the link cannot be configured", error))?;
@@ -65,6 +67,25 @@ impl Bed {
             room.run(wait_for_carrier)??;
         }
         Ok(bed)
+    }
+
+    /// Lets the stack finish its segments itself. Else it leaves checksums, and cutting long segments, to a network hardware that there is not.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn finish_segments(&self) -> Result<(), TargetError> {
+        let finished = self.stack.run(|| if_nametoindex(DEVICE).and_then(netlink::finish_segments))?;
+        finished
+            .map_err(|error| TargetError::Unavailable(format!("checksums cannot be taken from the hardware (ethtool netlink): {error}")))
+    }
+
+    /// Gives the stack's end of the link another address.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn add_address(&self, address: IpAddr, prefix: u8) -> Result<(), TargetError> {
+        let added = self.stack.run(move || configure(DEVICE, &[(address, prefix)]))?;
+        added.map_err(|error| TargetError::Unavailable(format!("{address} cannot be added: {error}")))
     }
 }
 
@@ -140,8 +161,9 @@ impl Room {
     ///
     /// # Errors
     /// The kernel has no such setting, or refuses.
-    pub fn set(&self, path: &'static str, value: &'static str) -> Result<(), TargetError> {
-        self.run(move || set(path, value))?.map_err(|error| TargetError::Unavailable(format!("net/{path} = {value}: {error}")))
+    pub fn set(&self, path: &str, value: &str) -> Result<(), TargetError> {
+        let (told, path, value) = (format!("net/{path} = {value}"), path.to_owned(), value.to_owned());
+        self.run(move || set(&path, &value))?.map_err(|error| TargetError::Unavailable(format!("{told}: {error}")))
     }
 }
 

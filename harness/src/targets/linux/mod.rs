@@ -153,7 +153,11 @@ impl Target for LinuxKernel {
 
 impl Instance {
     fn new() -> Result<Instance, TargetError> {
-        Ok(Instance { namespace: Namespace::new()?, watch: Watch::new(0), sockets: Sockets::new(Ends { listen: ANY, local: LOCAL, remote: REMOTE }) })
+        Ok(Instance {
+            namespace: Namespace::new()?,
+            watch: Watch::new(0),
+            sockets: Sockets::new(Ends { listen: ANY, local: LOCAL, remote: REMOTE }),
+        })
     }
 
     /// Destroys all sockets and discards what they still sent.

@@ -28,7 +28,10 @@ impl Control {
             TargetError::Unavailable(format!("no agent at {at}: {error}; on the stack's host: harness agent --listen {at}"))
         };
         let stream = TcpStream::connect_timeout(&at, LIMIT).map_err(missing)?;
-        let set = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(LIMIT))).and_then(|()| stream.set_write_timeout(Some(LIMIT)));
+        let set = stream
+            .set_nodelay(true)
+            .and_then(|()| stream.set_read_timeout(Some(LIMIT)))
+            .and_then(|()| stream.set_write_timeout(Some(LIMIT)));
         set.map_err(missing)?;
         let mut control = Control { stream: BufReader::new(stream), at, calls: BTreeSet::new() };
         let line = control.exchange(&Request::Hello(hello))?;
@@ -63,9 +66,15 @@ impl Control {
             .map_err(|why| TargetError::Harness(format!("the answer of the agent at {} to {name:?} is none: {why}", self.at)))
     }
 
+    /// Whether it is still there: it answers, whatever that may be.
+    pub(super) fn is_there(&mut self) -> Result<(), TargetError> {
+        self.exchange(&Request::Advance { us: 0 }).map(|_| ())
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Response, TargetError> {
         let line = self.exchange(request)?;
-        serde_json::from_slice(&line).map_err(|error| TargetError::Harness(format!("the line of the agent at {} is no response: {error}", self.at)))
+        serde_json::from_slice(&line)
+            .map_err(|error| TargetError::Harness(format!("the line of the agent at {} is no response: {error}", self.at)))
     }
 
     fn exchange(&mut self, request: &Request) -> Result<Vec<u8>, TargetError> {
@@ -74,7 +83,9 @@ impl Control {
         let answered = self.stream.get_mut().write_all(&line).and_then(|()| next_line(&mut self.stream));
         match answered {
             Ok(Some(line)) => Ok(line),
-            Ok(None) => Err(TargetError::Harness(format!("the agent at {} has closed the connection; its standard error says why", self.at))),
+            Ok(None) => {
+                Err(TargetError::Harness(format!("the agent at {} has closed the connection; its standard error says why", self.at)))
+            }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 Err(TargetError::Hang(format!("the agent at {} does not answer within {} s", self.at, LIMIT.as_secs())))
             }

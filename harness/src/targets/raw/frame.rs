@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::{
-    ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, Icmpv6Slice, Icmpv6Type, LaxNetSlice, LaxSlicedPacket, LinkSlice, PacketBuilder,
-    TransportSlice, icmpv6::NeighborAdvertisementHeader,
+    ArpEthIpv4Packet, ArpOperation, EtherType, Ethernet2Header, Icmpv6Slice, Icmpv6Type, LaxNetSlice, LaxSlicedPacket, LinkSlice,
+    PacketBuilder, TransportSlice, icmpv6::NeighborAdvertisementHeader,
 };
 
 /// An Ethernet address.
@@ -67,7 +67,11 @@ pub(super) fn read(frame: &[u8]) -> Frame<'_> {
             {
                 return said;
             }
-            Frame::Ip { from: IpAddr::V6(from), to: IpAddr::V6(to), datagram: cut(frame, V6_HEADER + usize::from(ip.header().payload_length())) }
+            Frame::Ip {
+                from: IpAddr::V6(from),
+                to: IpAddr::V6(to),
+                datagram: cut(frame, V6_HEADER + usize::from(ip.header().payload_length())),
+            }
         }
         None => Frame::Other,
     }

@@ -22,6 +22,7 @@ use self::wire::Wire;
 use crate::protocol::{Hello, Identity, VERSION};
 use crate::target::{Capabilities, Clock, NextTimer, Reply, Target, TargetError};
 use crate::targets::watch::{Link, Watch};
+use crate::wire::{Read, read};
 pub use spec::{FORM, Pair, Spec};
 
 /// What stands before the interface.
@@ -141,8 +142,14 @@ impl Raw {
         self.watch.barrier(&mut self.wire, ends).map(|_| ())
     }
 
-    fn reply<T>(&mut self, value: T) -> Reply<T> {
-        Reply { value, packets: self.watch.take(), now: self.watch.empty_at, next_timer: NextTimer::Unknown }
+    /// Where the agent is gone, its sockets are too, and the kernel's resets are no answer to anything.
+    fn reply<T>(&mut self, value: T) -> Result<Reply<T>, TargetError> {
+        if let Some(control) = &mut self.control
+            && self.watch.packets.iter().any(|p| matches!(read(&p.ip), Ok(Read::Tcp(tcp)) if tcp.segment.is_rst()))
+        {
+            control.is_there().inspect_err(|_| self.control = None)?;
+        }
+        Ok(Reply { value, packets: self.watch.take(), now: self.watch.empty_at, next_timer: NextTimer::Unknown })
     }
 }
 
@@ -180,7 +187,7 @@ impl Target for Raw {
             Call::State { .. } => self.watch.drain(&mut self.wire)?,
             _ => self.settle()?,
         }
-        Ok(self.reply(result))
+        self.reply(result)
     }
 
     fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
@@ -192,12 +199,12 @@ impl Target for Raw {
             self.v4 = octet >> 4 == 4;
             self.settle()?;
         }
-        Ok(self.reply(()))
+        self.reply(())
     }
 
     fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
         self.watch.advance(&mut self.wire, us)?;
-        Ok(self.reply(()))
+        self.reply(())
     }
 }
 

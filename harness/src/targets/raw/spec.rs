@@ -28,8 +28,7 @@ pub struct Pair {
 }
 
 /// How it is written.
-pub const FORM: &str =
-    "raw:INTERFACE,stack=ADDRESS/PREFIX,peer=ADDRESS[,agent=ADDRESS:PORT], as in raw:eth1,stack=192.0.2.1/24,peer=192.0.2.2; stack= and \
+pub const FORM: &str = "raw:INTERFACE,stack=ADDRESS/PREFIX,peer=ADDRESS[,agent=ADDRESS:PORT], as in raw:eth1,stack=192.0.2.1/24,peer=192.0.2.2; stack= and \
      peer= may stand there twice, for IPv4 and IPv6";
 
 impl Spec {
@@ -175,7 +174,8 @@ mod tests {
 
     #[test]
     fn both_ip_versions_and_an_agent() {
-        let spec = Spec::parse("eth1,peer=192.0.2.2,stack=2001:db8::1/64,peer=2001:db8::2,stack=192.0.2.1/24,agent=[::1]:9293").expect("reads");
+        let spec =
+            Spec::parse("eth1,peer=192.0.2.2,stack=2001:db8::1/64,peer=2001:db8::2,stack=192.0.2.1/24,agent=[::1]:9293").expect("reads");
         assert_eq!(spec.interface, "eth1");
         let told: Vec<String> = spec.pairs.iter().map(ToString::to_string).collect();
         assert_eq!(told, ["192.0.2.1/24 and 192.0.2.2", "2001:db8::1/64 and 2001:db8::2"]);

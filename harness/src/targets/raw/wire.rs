@@ -79,22 +79,25 @@ impl Wire {
         }
         for (i, pair) in self.pairs.clone().into_iter().enumerate() {
             for _ in 0..TRIES {
-                self.ask(pair.peer, pair.stack)?;
-                self.listen(ANSWER_WAIT, |wire| wire.stacks[i].is_some())?;
-            }
-            if self.stacks[i].is_none() {
-                let (how, stack, interface) = (if pair.stack.is_ipv4() { "ARP" } else { "neighbour discovery" }, pair.stack, &self.interface);
-                return Err(TargetError::Unavailable(format!(
-                    "{stack} does not answer {how} on {interface}: is it the address of the stack's interface, and is the link up?"
-                )));
+                if self.stacks[i].is_none() {
+                    self.ask(pair.peer, pair.stack)?;
+                    self.listen(ANSWER_WAIT, |wire| wire.stacks[i].is_some())?;
+                }
             }
         }
         self.listen(RIVAL_WAIT.saturating_sub(start.elapsed()), |wire| wire.rival.is_some())?;
+        let interface = &self.interface;
         if let Some((address, mac)) = self.rival {
             let mac = mac.map(|octet| format!("{octet:02x}")).join(":");
             return Err(TargetError::Unavailable(format!(
-                "another host on {} has the address {address} ({mac}): give the harness one that nobody has, peer=ADDRESS",
-                self.interface
+                "another host on {interface} has the address {address} ({mac}): give the harness one that nobody has, peer=ADDRESS"
+            )));
+        }
+        let silent = self.pairs.iter().zip(&self.stacks).find(|(_, mac)| mac.is_none());
+        if let Some((Pair { stack, .. }, _)) = silent {
+            let how = if stack.is_ipv4() { "ARP" } else { "neighbour discovery" };
+            return Err(TargetError::Unavailable(format!(
+                "{stack} does not answer {how} on {interface}: is it the address of the stack's interface, and is the link up?"
             )));
         }
         Ok(())
@@ -133,30 +136,22 @@ impl Wire {
         TargetError::Unavailable(format!("{} {what}: {why}", self.interface))
     }
 
-    /// Answers who asks for a peer's address, and learns where the stacks are.
-    fn neighbour(&mut self, said: &Frame<'_>) -> Result<(), TargetError> {
-        let is_peer = |pairs: &[Pair], address: IpAddr| pairs.iter().any(|p| p.peer == address);
-        match *said {
-            Frame::Asks { asker, mac, wanted } => {
-                if is_peer(&self.pairs, asker) {
-                    self.rival = Some((asker, mac));
-                }
-                self.learn(asker, mac);
-                let answered = is_peer(&self.pairs, wanted).then(|| frame::answer((self.own, wanted), (mac, asker))).flatten();
-                answered.map_or(Ok(()), |frame| self.put(&frame))
-            }
-            Frame::Tells { address, mac } => {
-                if is_peer(&self.pairs, address) {
-                    self.rival = Some((address, mac));
-                }
-                self.learn(address, mac);
-                Ok(())
-            }
-            Frame::Ip { .. } | Frame::Other => Ok(()),
-        }
+    /// Answers who asks for a peer's address.
+    fn asked(&mut self, asker: IpAddr, mac: Mac, wanted: IpAddr) -> Result<(), TargetError> {
+        self.learn(asker, mac);
+        let answer = if self.is_peer(wanted) { frame::answer((self.own, wanted), (mac, asker)) } else { None };
+        answer.map_or(Ok(()), |frame| self.put(&frame))
     }
 
+    fn is_peer(&self, address: IpAddr) -> bool {
+        self.pairs.iter().any(|p| p.peer == address)
+    }
+
+    /// Takes down where a stack is, and who else has a peer's address.
     fn learn(&mut self, address: IpAddr, mac: Mac) {
+        if self.is_peer(address) {
+            self.rival = Some((address, mac));
+        }
         for (pair, known) in self.pairs.iter().zip(&mut self.stacks) {
             if pair.stack == address {
                 *known = Some(mac);
@@ -222,8 +217,8 @@ impl Link for Wire {
                     self.check()?;
                     return Ok(Some(&self.datagram));
                 }
-                Frame::Asks { asker, mac, wanted } => self.neighbour(&Frame::Asks { asker, mac, wanted })?,
-                Frame::Tells { address, mac } => self.neighbour(&Frame::Tells { address, mac })?,
+                Frame::Asks { asker, mac, wanted } => self.asked(asker, mac, wanted)?,
+                Frame::Tells { address, mac } => self.learn(address, mac),
                 Frame::Ip { .. } | Frame::Other => {}
             }
         }
