@@ -97,7 +97,7 @@ fn over_link(bed: &crate::targets::linux::bed::Bed, family: Family) -> Result<St
     let why = |error: crate::target::TargetError| error.why().to_owned();
     let listener = bed.stack.run(|| std::net::TcpListener::bind((bed::CONTROL, 0))).map_err(why)?.map_err(|e| e.to_string())?;
     let at = listener.local_addr().map_err(|e| e.to_string())?;
-    let attending = move || std::thread::spawn(move || listener.accept().and_then(|(stream, _)| agent::attend(stream)));
+    let attending = move || std::thread::spawn(move || listener.accept().and_then(|(stream, _)| agent::attend(&stream)));
     let agent = bed.stack.run(attending).map_err(why)?;
     let (stack, peer) = (LOCAL.map(|a| a.to_string()), REMOTE.map(|a| a.to_string()));
     let spec = format!(

@@ -41,10 +41,15 @@ struct Process(Child);
 
 impl Process {
     fn start(room: &Room, args: &[&str]) -> Process {
-        let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+        Process::start_as(room, &[], args)
+    }
+
+    /// With fewer rights, as `setpriv` takes them.
+    fn start_as(room: &Room, rights: &[&str], args: &[&str]) -> Process {
+        let args: Vec<String> = ["--pdeathsig", "KILL"].iter().chain(rights).chain(&[BIN]).chain(args).map(|a| (*a).to_owned()).collect();
         let spawn = move || {
             let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", BIN]).args(args).env("NO_COLOR", "1");
+            command.args(args).env("NO_COLOR", "1");
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
         };
         Process(room.run(spawn).expect("the room is there").expect("the command starts (setpriv is util-linux's)"))
@@ -207,24 +212,24 @@ fn by_the_wire_alone() {
     assert_eq!(classes.len(), 2, "{classes:?}");
 }
 
-/// What `TARGETS.md` tells to type.
+/// What `TARGETS.md` and `README.md` tell to type.
 #[test]
 fn the_documented_commands() {
     let Some(bed) = ready() else { return };
-    let manual = include_str!("../TARGETS.md");
-    let line = |start: &str| {
-        let line = manual.lines().find(|l| l.starts_with(start)).unwrap_or_else(|| panic!("TARGETS.md has no {start:?}"));
-        let words: Vec<&str> = line.split('#').next().unwrap_or_default().split_whitespace().skip(1).collect();
-        words
-    };
-    let agent = Process::start(&bed.stack, &line("harness agent "));
-    let mut process = agent;
-    let mut said = String::new();
-    BufReader::new(process.0.stdout.as_mut().expect("piped")).read_line(&mut said).expect("is read");
-    assert!(said.starts_with("listening at "), "{said}");
-    let mut args = line("harness --target raw:");
-    args.push("handshake/passive-open");
-    check(&harness(&bed, &args), 0, "2 results: 2 conforms");
+    for (manual, command) in [(include_str!("../TARGETS.md"), "harness"), (include_str!("../../README.md"), "cargo run --")] {
+        let words = |start: &str| -> Vec<&str> {
+            let line = manual.lines().find_map(|l| l.strip_prefix(command)?.strip_prefix(start).map(|_| &l[command.len()..]));
+            let line = line.unwrap_or_else(|| panic!("there is no {command}{start}"));
+            line.split('#').next().unwrap_or_default().split_whitespace().collect()
+        };
+        let mut agent = Process::start(&bed.stack, &words(" agent "));
+        let mut said = String::new();
+        BufReader::new(agent.0.stdout.as_mut().expect("piped")).read_line(&mut said).expect("is read");
+        assert!(said.starts_with("listening at "), "{said}");
+        let mut args = words(" --target raw:");
+        args.push("handshake/passive-open");
+        check(&harness(&bed, &args), 0, "results: ");
+    }
 }
 
 /// What must not be is refused, and says why.
@@ -248,6 +253,9 @@ fn refusals() {
     of_peer(&format!("eth0,{V4},agent={CONTROL}:9"), 77, "no agent at 198.51.100.1:9");
     refused(&bed.stack, "eth0,stack=192.0.2.2/24,peer=192.0.2.1", 77, "peer=192.0.2.1 is this host's own address, on eth0");
     refused(&bed.stack, &format!("eth0,{V4}"), 77, "stack=192.0.2.1 is this host's own address, on eth0");
+    let without = |what: &str, args: &[&str]| Process::start_as(&bed.peer, &["--bounding-set", what], args).output();
+    check(&without("-net_raw", &["--target", &format!("raw:eth0,{V4}")]), 77, "give it CAP_NET_RAW");
+    check(&without("-net_admin", &["agent"]), 77, "give it CAP_NET_ADMIN");
     bed.add_address("192.0.2.3".parse().expect("an address"), 24).expect("is added");
     of_peer("eth0,stack=192.0.2.1/24,peer=192.0.2.3", 77, "another host on eth0 has the address 192.0.2.3");
     bed.peer.set("ipv4/conf/eth0/forwarding", "1").expect("is set");

@@ -11,7 +11,7 @@ pub(super) fn agent(listen: SocketAddr) -> u8 {
         complain(&format!("harness: --listen {listen} is no single address of this host: give the one that the harness connects to\n"));
         return USAGE;
     }
-    if let Err(why) = may_run() {
+    if let Err(why) = may_run(listen.ip()) {
         complain(&format!("harness: the agent cannot run here: {why}\n"));
         return UNAVAILABLE;
     }

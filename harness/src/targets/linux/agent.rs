@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, BufReader, ErrorKind};
-use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
@@ -19,27 +19,30 @@ use tcp_reference::segment::Tuple;
 
 use super::namespace::{SYSCTLS, tcp_socket};
 use super::netlink::Netlink;
-use super::sockets::{Ends, Network, Sockets};
+use super::sockets::{ANY, Ends, Network, Sockets};
 use super::{NAME, diag, release};
 use crate::protocol::serve::{next_line, serve, write};
 use crate::protocol::{Hello, Request, Response, VERSION};
 use crate::target::{Capabilities, Clock, NextTimer, Reply, Target, TargetError};
 
-/// Whether this process may do what an agent has to.
+/// Whether this process may do what an agent has to; `own` is an address of this host.
 ///
 /// # Errors
 /// What it may not, and how to get it.
-pub fn may_run() -> Result<(), String> {
+pub fn may_run(own: IpAddr) -> Result<(), String> {
     let mut here = Here::open().map_err(|error| format!("no sock_diag socket: {error}; modprobe inet_diag tcp_diag"))?;
-    let nobody = Tuple { local: ([192, 0, 2, 0], 1).into(), remote: ([192, 0, 2, 0], 1).into() };
-    // There is no such connection: the kernel says whether it would have ended it.
-    match diag::destroy(here.diag(), &nobody, [0; 8]) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(error @ (Errno::EPERM | Errno::EACCES)) => {
-            Err(format!("connections cannot be ended between two vectors: {error}; run it as root, or give it CAP_NET_ADMIN"))
-        }
-        Err(error) => Err(format!("connections cannot be ended between two vectors: {error}; the kernel needs CONFIG_INET_DIAG_DESTROY")),
-    }
+    // The kernel asks for the right only once it has found the socket.
+    let listener = TcpListener::bind((own, 0)).map_err(|error| format!("no socket at {own}: {error}"))?;
+    let local = listener.local_addr().map_err(|error| format!("no socket at {own}: {error}"))?;
+    let nobody = ANY[usize::from(own.is_ipv6())];
+    let tuple = Tuple { local, remote: SocketAddr::new(nobody, 0) };
+    diag::destroy(here.diag(), &tuple, diag::NO_COOKIE).map_err(|error| {
+        let remedy = match error {
+            Errno::EPERM | Errno::EACCES => "run it as root, or give it CAP_NET_ADMIN",
+            _ => "the kernel needs CONFIG_INET_DIAG_DESTROY",
+        };
+        format!("connections cannot be ended between two vectors: {error}; {remedy}")
+    })
 }
 
 /// The settings of this host by which its kernel answers otherwise than the target `linux-kernel`: path below `/proc/sys/net`, the value there, the
@@ -76,7 +79,7 @@ pub fn run(listener: &TcpListener, told: impl Fn(&str) + Sync) -> io::Result<()>
             scope.spawn(move || {
                 let _until_it_leaves = taken;
                 told(&format!("{from} has come"));
-                let why = attend(stream).err().map(|error| format!(": {error}")).unwrap_or_default();
+                let why = attend(&stream).err().map(|error| format!(": {error}")).unwrap_or_default();
                 told(&format!("{from} has left{why}"));
             });
         }
@@ -113,28 +116,28 @@ impl Drop for Taken<'_> {
 ///
 /// # Errors
 /// It left without taking leave, or sent what is no request.
-pub fn attend(stream: TcpStream) -> io::Result<()> {
+pub fn attend(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // A harness whose host is gone says nothing more, for ever.
-    setsockopt(&stream, sockopt::KeepAlive, &true)?;
-    setsockopt(&stream, sockopt::TcpKeepIdle, &KEEP_ALIVE)?;
-    setsockopt(&stream, sockopt::TcpKeepInterval, &KEEP_ALIVE)?;
-    setsockopt(&stream, sockopt::TcpKeepCount, &3)?;
+    setsockopt(stream, sockopt::KeepAlive, &true)?;
+    setsockopt(stream, sockopt::TcpKeepIdle, &KEEP_ALIVE)?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &KEEP_ALIVE)?;
+    setsockopt(stream, sockopt::TcpKeepCount, &3)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut requests = BufReader::new(stream.try_clone()?);
     let Some(mut line) = next_line(&mut requests)? else { return Ok(()) };
     let hello = match serde_json::from_slice(&line) {
         Ok(Request::Hello(hello)) if hello.protocol == VERSION => hello,
-        _ => return refuse(&stream, "the first line has to be a hello of version 1", PATIENCE),
+        _ => return refuse(stream, "the first line has to be a hello of version 1", PATIENCE),
     };
     let mut agent = match Agent::new(&hello) {
         Ok(agent) => agent,
-        Err(why) => return refuse(&stream, &why, PATIENCE),
+        Err(why) => return refuse(stream, &why, PATIENCE),
     };
     stream.set_read_timeout(None)?;
     line.push(b'\n');
-    let served = serve(&mut agent, io::Read::chain(&line[..], requests), &stream);
+    let served = serve(&mut agent, io::Read::chain(&line[..], requests), stream);
     // Before its sockets go, so that the harness takes their resets for no answers.
     let _gone = stream.shutdown(Shutdown::Both);
     served

@@ -136,10 +136,12 @@ impl Wire {
         TargetError::Unavailable(format!("{} {what}: {why}", self.interface))
     }
 
-    /// Answers who asks for a peer's address.
+    /// Answers who asks for a peer's address, where he is of the link.
     fn asked(&mut self, asker: IpAddr, mac: Mac, wanted: IpAddr) -> Result<(), TargetError> {
         self.learn(asker, mac);
-        let answer = if self.is_peer(wanted) { frame::answer((self.own, wanted), (mac, asker)) } else { None };
+        let Some(pair) = self.pairs.iter().find(|p| p.peer == wanted) else { return Ok(()) };
+        let link_local = matches!(asker, IpAddr::V6(a) if a.is_unicast_link_local());
+        let answer = frame::answer((self.own, wanted), (mac, asker)).filter(|_| pair.holds(asker) || asker.is_unspecified() || link_local);
         answer.map_or(Ok(()), |frame| self.put(&frame))
     }
 
