@@ -68,7 +68,10 @@ impl Raw {
             local: ends(|p| p.stack),
             remote: ends(|p| p.peer),
             mtu: wire.mtu(),
-            settings: vec![format!("over the interface {}, the peer's addresses being the harness's own", spec.interface)],
+            settings: vec![format!(
+                "over the interface {}, one vector at a time, the peer's addresses being the harness's own",
+                spec.interface
+            )],
             alone: true,
         };
         let v4 = spec.pairs.iter().any(|p| p.stack.is_ipv4());
