@@ -8,7 +8,6 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 use pnet_datalink::{Channel, Config, DataLinkReceiver, DataLinkSender, NetworkInterface};
 
@@ -125,8 +124,6 @@ impl Wire {
     fn put(&mut self, frame: &[u8]) -> Result<(), TargetError> {
         match self.sender.send_to(frame, None) {
             Some(Ok(())) => Ok(()),
-            // Longer than the link takes.
-            Some(Err(error)) if error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMSGSIZE) => Ok(()),
             Some(Err(error)) => Err(self.broken("takes no frame", &error.to_string())),
             None => Err(self.broken("takes no frame", "its channel has no room")),
         }
@@ -183,8 +180,12 @@ impl Wire {
 }
 
 impl Link for Wire {
-    /// Sends from a peer to its stack. Nothing goes to or from an address outside the prefix.
+    /// Sends from a peer to its stack. Nothing goes to or from an address outside the prefix, and nothing that the link would lose.
     fn send(&mut self, datagram: &[u8]) -> Result<(), TargetError> {
+        if datagram.len() > usize::from(self.mtu) {
+            let (length, mtu) = (datagram.len(), self.mtu);
+            return Err(TargetError::Unsupported(format!("a datagram of {length} octets does not go over a link whose MTU is {mtu}")));
+        }
         let to = ends(datagram).and_then(|(from, to)| {
             let i = self.pairs.iter().position(|p| p.stack == to && p.holds(from) && p.unfit(from).is_none())?;
             self.stacks[i]
