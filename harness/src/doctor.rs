@@ -40,7 +40,10 @@ pub fn examine() -> Vec<Check> {
         checks.push(check(reference::NAME, handshake_over(family), result, FAULT));
     }
     #[cfg(target_os = "linux")]
-    examine_linux(&mut checks);
+    {
+        examine_linux(&mut checks);
+        examine_link(&mut checks);
+    }
     checks
 }
 
@@ -67,6 +70,51 @@ fn examine_linux(checks: &mut Vec<Check>) {
         let result = handshake(&mut target, family);
         checks.push(check(linux::NAME, handshake_over(family), result, remedy));
     }
+}
+
+/// The target `raw:` on a link between two network namespaces, with an agent at the other end.
+#[cfg(target_os = "linux")]
+fn examine_link(checks: &mut Vec<Check>) {
+    use crate::targets::linux::bed::Bed;
+    let remedy = "modprobe veth; CONFIG_VETH, CONFIG_PACKET and CONFIG_ETHTOOL_NETLINK in the kernel";
+    let made = Bed::new().and_then(|bed| bed.finish_segments().map(|()| bed)).map_err(|error| error.why().to_owned());
+    let bed = match made {
+        Ok(bed) => bed,
+        Err(why) => return checks.push(check("raw", "a link between two network namespaces", Err(why), remedy)),
+    };
+    for family in [Family::V4, Family::V6] {
+        let result = over_link(&bed, family);
+        checks.push(check("raw", handshake_over(family), result, remedy));
+    }
+}
+
+/// A handshake over a packet socket and with an agent.
+#[cfg(target_os = "linux")]
+fn over_link(bed: &crate::targets::linux::bed::Bed, family: Family) -> Result<String, String> {
+    use crate::targets::linux::{agent, bed};
+    use crate::targets::raw::Raw;
+    use crate::targets::{LOCAL, PREFIX};
+    let why = |error: crate::target::TargetError| error.why().to_owned();
+    let listener = bed.stack.run(|| std::net::TcpListener::bind((bed::CONTROL, 0))).map_err(why)?.map_err(|e| e.to_string())?;
+    let at = listener.local_addr().map_err(|e| e.to_string())?;
+    let attending = move || std::thread::spawn(move || listener.accept().and_then(|(stream, _)| agent::attend(&stream)));
+    let agent = bed.stack.run(attending).map_err(why)?;
+    let (stack, peer) = (LOCAL.map(|a| a.to_string()), REMOTE.map(|a| a.to_string()));
+    let spec = format!(
+        "{},stack={}/{},peer={},stack={}/{},peer={},agent={at}",
+        bed::DEVICE,
+        stack[0],
+        PREFIX[0],
+        peer[0],
+        stack[1],
+        PREFIX[1],
+        peer[1]
+    );
+    let done = bed.peer.run(move || Raw::new(&spec).map_err(why).and_then(|mut raw| handshake(&mut raw, family))).map_err(why)?;
+    // Where no harness came, the agent still waits for one; who comes and goes ends it.
+    let _it_has_ended = bed.peer.run(move || std::net::TcpStream::connect(at).is_ok()).map_err(why)?;
+    let served = agent.join().map_err(|_| "the agent panicked".to_owned())?;
+    done.and_then(|state| served.map(|()| state).map_err(|error| format!("the agent: {error}")))
 }
 
 fn check(target: &'static str, what: &'static str, result: Result<String, String>, remedy: &'static str) -> Check {

@@ -57,6 +57,8 @@ pub struct Capabilities {
     pub mtu: u16,
     /// What was changed from the stack's own defaults, each with its reason, for the report.
     pub settings: Vec<String>,
+    /// Whether no second one can be open beside it, so that vectors run one after the other.
+    pub alone: bool,
 }
 
 /// Which clock a target has.
@@ -114,6 +116,8 @@ pub enum TargetError {
     Hang(String),
     /// The stack would not stop sending.
     Flood(String),
+    /// The target cannot take this stimulus, or must not: the vector that has it is `unsupported`.
+    Unsupported(String),
     /// The harness's own failing. Exit code 70.
     Harness(String),
 }
@@ -127,6 +131,7 @@ impl TargetError {
             | TargetError::Crash(why)
             | TargetError::Hang(why)
             | TargetError::Flood(why)
+            | TargetError::Unsupported(why)
             | TargetError::Harness(why) => why,
         }
     }

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tcp_harness::wire::{IcmpKind, Read, Skipped, WireError, build, build_odd, echo_request_into, icmp_error, parse_options, quoted, read};
+use tcp_harness::wire::{
+    IcmpKind, Read, Skipped, WireError, build, build_odd, echo_request_into, has_unfinished_checksum, icmp_error, parse_options, quoted,
+    read,
+};
 use tcp_reference::icmp::{Icmp, IcmpError};
 use tcp_reference::segment::{Flags, Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
@@ -214,6 +217,30 @@ fn an_icmp_error_quotes_a_segment_and_is_read_back() {
             for octets in 0..about.len() {
                 let kind = IcmpKind::Error { kind, code, about: about[..octets].to_vec() };
                 assert_eq!(quoted(&tcp_harness::wire::Icmp { kind, ..icmp.clone() }), None, "{octets} octets");
+            }
+        }
+    }
+}
+
+/// The sum over the pseudo-header alone, which a stack leaves to its network hardware, is told from a wrong checksum.
+#[test]
+fn an_unfinished_checksum_is_no_wrong_one() {
+    for (from, to, at) in [("192.0.2.1:80", "192.0.2.2:40000", 20), ("[2001:db8::1]:80", "[2001:db8::2]:40000", 40)] {
+        let (from, to): (SocketAddr, SocketAddr) = (from.parse().expect("an address"), to.parse().expect("an address"));
+        for text in [&b""[..], b"odd"] {
+            let mut ip = build(from, to, &Segment::pure_ack(Seq(1), Seq(2)).with_text(text)).expect("builds");
+            assert!(!has_unfinished_checksum(&ip));
+            let length = u16::try_from(ip.len() - at).expect("is short");
+            let addresses = if from.is_ipv4() { 12..20 } else { 8..40 };
+            let words = ip[addresses].chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
+            let sum = words.sum::<u32>() + 6 + u32::from(length);
+            let folded = u16::try_from((sum & 0xffff) + (sum >> 16)).expect("no carry is left");
+            ip[at + 16..at + 18].copy_from_slice(&folded.to_be_bytes());
+            assert!(has_unfinished_checksum(&ip), "{from} {text:?}");
+            ip[at + 16] ^= 1;
+            assert!(!has_unfinished_checksum(&ip));
+            for cut in 0..ip.len() {
+                let _it_ends = has_unfinished_checksum(&ip[..cut]);
             }
         }
     }

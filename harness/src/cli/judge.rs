@@ -19,6 +19,8 @@ use crate::run::{self, Stale, Summary, Verdict, weigh};
 use crate::select::{self, Filter, Item, families};
 use crate::target::{Capabilities, TargetError};
 use crate::targets::names as names_of_targets;
+#[cfg(target_os = "linux")]
+use crate::targets::raw;
 
 /// Runs the golden vectors that a filter takes.
 pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
@@ -52,7 +54,8 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
+    "agent",
     "list",
     "lint",
     "show",
@@ -149,12 +152,19 @@ pub(super) fn known_target(wanted: &str) -> Result<(), String> {
             Err(format!("harness: no mutant is called {name:?}{near}; `harness list --mutants` lists them\n"))
         };
     }
+    #[cfg(target_os = "linux")]
+    if let Some(spec) = wanted.strip_prefix(raw::PREFIX) {
+        return raw::Spec::parse(spec).map(|_| ()).map_err(|why| format!("harness: {wanted}: {why}\n"));
+    }
     let names: Vec<&str> = names_of_targets().collect();
     if names.contains(&wanted) || wanted.starts_with("exec:") {
         return Ok(());
     }
     let near = did_you_mean(wanted, names.iter().copied());
-    Err(format!("harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME, exec:COMMAND\n", names.join(", ")))
+    Err(format!(
+        "harness: no target is called {wanted:?}{near}; there are: {}, mutant:NAME, exec:COMMAND, raw:INTERFACE,…\n",
+        names.join(", ")
+    ))
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {

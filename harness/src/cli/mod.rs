@@ -1,5 +1,7 @@
 //! The `harness` command: its words, and what they do.
 
+#[cfg(target_os = "linux")]
+mod agent;
 mod explain;
 mod files;
 mod fuzz;
@@ -55,6 +57,23 @@ struct Cli {
     judge: JudgeArgs,
 }
 
+#[cfg(target_os = "linux")]
+impl Cli {
+    /// Whether the host's own network is wanted, not one that the process makes.
+    fn is_about_this_host(&self) -> bool {
+        let raw = |target: &String| target.starts_with(crate::targets::raw::PREFIX);
+        match &self.command {
+            None => raw(&self.judge.run.target),
+            Some(Command::Replay { run, .. }) => raw(&run.target),
+            Some(Command::Serve { target }) => raw(target),
+            Some(Command::Show(ShowArgs { target, .. })) => target.iter().any(raw),
+            Some(Command::Matrix(MatrixArgs { targets, .. })) => targets.iter().any(raw),
+            Some(Command::Agent { .. }) => true,
+            Some(_) => false,
+        }
+    }
+}
+
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Lists the golden vectors.
@@ -107,6 +126,13 @@ enum Command {
         /// From which level on a broken rule counts.
         #[arg(long, value_enum, default_value_t)]
         level: Strictness,
+    },
+    /// Makes the calls of a harness on another host, whose target is raw:INTERFACE and whose stack under test is this host's kernel.
+    #[cfg(target_os = "linux")]
+    Agent {
+        /// The address and port where the harness connects: one that only it can reach, for nobody is asked who he is.
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9293")]
+        listen: std::net::SocketAddr,
     },
     /// Runs a vector from a file outside the tree.
     Replay {
@@ -248,7 +274,7 @@ struct JudgeArgs {
 
 #[derive(Args, Debug)]
 struct RunArgs {
-    /// The stack under test.
+    /// The stack under test: a name, mutant:NAME, exec:COMMAND, or raw:INTERFACE,stack=ADDRESS/PREFIX,peer=ADDRESS[,agent=ADDRESS:PORT].
     #[arg(long, default_value = "smoltcp")]
     target: String,
     /// From which level on a broken rule fails the run.
@@ -316,6 +342,12 @@ fn family(word: &str) -> Result<Family, String> {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A user namespace can only be made while the process has one thread. Where none is allowed, the kernel target says so itself. An interface
+    // of this host and its connections are out of reach from there.
+    #[cfg(target_os = "linux")]
+    if !cli.is_about_this_host() {
+        let _refused = crate::targets::linux::enter_user_namespace_if_needed();
+    }
     let code = match &cli.command {
         None => judge::judge(
             &Filter { words: cli.judge.filters.clone(), rules: cli.judge.rule.clone(), family: cli.judge.run.family },
@@ -326,6 +358,8 @@ pub fn main() -> ExitCode {
         Some(Command::Minimise { file, target, seed, level }) => minimise::minimise(file, target, *seed, *level),
         Some(Command::TargetCheck { target, timeout }) => target_check::target_check(target, Duration::from_secs(*timeout)),
         Some(Command::Serve { target }) => serve::serve(target),
+        #[cfg(target_os = "linux")]
+        Some(Command::Agent { listen }) => agent::agent(*listen),
         Some(Command::Lint { files }) => lint::lint(files),
         Some(Command::List(args)) => show::list(args),
         Some(Command::Show(args)) => show::show(args),

@@ -96,7 +96,7 @@ pub(super) fn show(args: &ShowArgs) -> u8 {
             complain(&format!("harness: {why}\n"));
             return USAGE;
         }
-        Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why)) => {
+        Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Unsupported(why)) => {
             complain(&format!("harness: {name} could not be started: {why}\n"));
             return FAULT;
         }

@@ -61,7 +61,9 @@ impl Campaign {
             },
             Err(TargetError::Unavailable(why)) => Err(refusal(UNAVAILABLE, format!("it cannot run here: {why}"))),
             Err(TargetError::Harness(why)) => Err(refusal(USAGE, why)),
-            Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why)) => Err(refusal(FAULT, why)),
+            Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Unsupported(why)) => {
+                Err(refusal(FAULT, why))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A target of the harness behind the protocol: reads requests, writes responses. An adapter to compare one's own with.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use serde_json::Value;
 
@@ -20,10 +20,9 @@ pub fn serve(target: &mut dyn Target, requests: impl BufRead, responses: impl Wr
 ///
 /// # Errors
 /// As of [`serve`].
-pub fn serve_calls(target: &mut dyn Target, calls: &[&str], requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
+pub fn serve_calls(target: &mut dyn Target, calls: &[&str], mut requests: impl BufRead, mut responses: impl Write) -> io::Result<()> {
     let mut now = 0;
-    for line in requests.split(b'\n') {
-        let line = line?;
+    while let Some(line) = next_line(&mut requests)? {
         match serde_json::from_slice::<Request>(&line) {
             Ok(Request::Hello(hello)) if hello.protocol == VERSION => write(&mut responses, &identity(target.capabilities(), calls))?,
             Ok(Request::Hello(_)) => write(&mut responses, &invalid())?,
@@ -34,9 +33,32 @@ pub fn serve_calls(target: &mut dyn Target, calls: &[&str], requests: impl BufRe
     Ok(())
 }
 
-fn write(responses: &mut impl Write, response: &impl serde::Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *responses, response)?;
-    responses.write_all(b"\n")?;
+/// The next line without its end; `None` where there is none.
+///
+/// # Errors
+/// It cannot be read, or is longer than any of the protocol.
+pub(crate) fn next_line(lines: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    lines.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) if line.len() as u64 >= LONGEST_LINE - 1 => Err(io::Error::other(format!("a line of {LONGEST_LINE} octets has no end"))),
+        Some(last) => {
+            line.push(last);
+            Ok(Some(line))
+        }
+    }
+}
+
+/// The longest line, octets: 2000 datagrams of 1500 octets in hexadecimal, and room.
+const LONGEST_LINE: u64 = 16 << 20;
+
+pub(crate) fn write(responses: &mut impl Write, response: &impl serde::Serialize) -> io::Result<()> {
+    // In one piece: a connection would send each of several by itself.
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    responses.write_all(&line)?;
     responses.flush()
 }
 
@@ -59,6 +81,7 @@ fn respond(target: &mut dyn Target, request: &Request, now: &mut u64) -> io::Res
     };
     match answered {
         Ok(response) => Ok(response),
+        Err(TargetError::Unsupported(_)) => Ok(Response { unsupported: true, ..Response::default() }),
         Err(TargetError::Flood(_)) => Ok(Response { flood: true, ..Response::default() }),
         Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Unavailable(why) | TargetError::Harness(why)) => {
             Err(io::Error::other(why))

@@ -66,10 +66,11 @@ pub fn run(
     capabilities: &mut Capabilities,
     mut each: impl FnMut(&Done),
 ) -> Result<Vec<Done>, TargetError> {
-    let jobs = settings.jobs.unwrap_or(match capabilities.clock {
-        Clock::Virtual => processors(),
-        Clock::Real => WIDE,
-    });
+    let jobs = match (capabilities.alone, capabilities.clock) {
+        (true, _) => 1,
+        (false, Clock::Virtual) => settings.jobs.unwrap_or_else(processors),
+        (false, Clock::Real) => settings.jobs.unwrap_or(WIDE),
+    };
     // The longest waits first, so that all the others pass meanwhile.
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(items[i].vector.steps.iter().map(|s| s.until.unwrap_or(s.after)).sum::<u64>()));
@@ -179,6 +180,7 @@ fn worker(work: &Work<'_>, outbox: &Sender<News>) {
         let Some((i, item)) = next.and_then(|i| items.get(i).map(|item| (i, item))) else { return };
         let outcome = patiently(target.as_mut(), item, settings);
         if matches!(outcome.class, Class::Crash | Class::Hang | Class::NotPerformed)
+            && !target.capabilities().alone
             && let Ok(fresh) = open(&settings.target, &TargetOptions::default())
         {
             target = fresh;
@@ -205,7 +207,8 @@ fn patiently(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outco
 /// Runs one vector on an open target. A panic of the oracle or the session is a vector that was not performed.
 #[must_use]
 pub fn perform(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outcome {
-    let profile = settings.profile.clone().unwrap_or_else(|| profile_for(&target.capabilities().name));
+    let mut profile = settings.profile.clone().unwrap_or_else(|| profile_for(&target.capabilities().name));
+    profile.mtu = target.capabilities().mtu;
     let mut options = Options::new(item.family, settings.seed, profile, target.capabilities().clock);
     options.timeout = settings.timeout;
     panics::catch(|| session::run_vector(target, &item.vector, &options))

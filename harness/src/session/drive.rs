@@ -386,7 +386,7 @@ impl<'a> Session<'a> {
             Some(Stop::Target(TargetError::Harness(text) | TargetError::Unavailable(text)) | Stop::NotPerformed(text)) => {
                 (Class::NotPerformed, Some(text))
             }
-            Some(Stop::Unsupported(text)) => (Class::Unsupported, Some(text)),
+            Some(Stop::Target(TargetError::Unsupported(text)) | Stop::Unsupported(text)) => (Class::Unsupported, Some(text)),
             Some(Stop::Inconclusive(text)) => (Class::Inconclusive, Some(text)),
         };
         let class = if severity(ended) >= severity(worst) { ended } else { worst };

@@ -14,8 +14,12 @@ pub mod exec;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub(crate) mod panics;
+#[cfg(target_os = "linux")]
+pub mod raw;
 pub mod reference;
 pub mod smoltcp;
+#[cfg(target_os = "linux")]
+mod watch;
 pub mod watchdog;
 
 use watchdog::Watchdog;
@@ -44,6 +48,7 @@ pub fn simulated(name: &str, version: &str, settings: &[&str]) -> Capabilities {
         remote: REMOTE,
         mtu: MTU,
         settings: settings.iter().map(|&s| s.to_owned()).collect(),
+        alone: false,
     }
 }
 
@@ -124,6 +129,8 @@ pub fn open(name: &str, options: &TargetOptions) -> Result<Box<dyn Target>, Targ
         _ if name.starts_with(exec::PREFIX) => {
             Ok(Box::new(exec::Exec::new(&name[exec::PREFIX.len()..], options.watchdog.unwrap_or(exec::LIMIT))?))
         }
+        #[cfg(target_os = "linux")]
+        _ if name.starts_with(raw::PREFIX) => Ok(Box::new(raw::Raw::new(&name[raw::PREFIX.len()..])?)),
         #[cfg(target_os = "linux")]
         linux::NAME => Ok(Box::new(linux::LinuxKernel::new()?)),
         _ => {

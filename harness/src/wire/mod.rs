@@ -16,4 +16,4 @@ mod read;
 pub use build::{WireError, build, build_into, build_odd, echo_request_into};
 pub use icmp::{icmp_error, quoted};
 pub use options::{encode_options, parse_options};
-pub use read::{Icmp, IcmpKind, Read, Skipped, Tcp, read};
+pub use read::{Icmp, IcmpKind, Read, Skipped, Tcp, has_unfinished_checksum, read};

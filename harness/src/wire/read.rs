@@ -187,6 +187,21 @@ fn checksum_matches(segment: &[u8], source: IpAddr, destination: IpAddr) -> bool
     super::build::pseudo_header(source, destination, TCP, segment.len()).add_slice(segment).ones_complement() == 0
 }
 
+/// Whether a TCP segment's checksum field holds the sum over the pseudo-header alone, not complemented: so a stack leaves it that expects its
+/// network hardware to do the rest, and on a link between two network namespaces nothing does.
+#[must_use]
+pub fn has_unfinished_checksum(ip: &[u8]) -> bool {
+    let Ok(sliced) = LaxSlicedPacket::from_ip(ip) else { return false };
+    let Some(TransportSlice::Tcp(tcp)) = &sliced.transport else { return false };
+    let (source, destination) = match &sliced.net {
+        Some(LaxNetSlice::Ipv4(v4)) => (IpAddr::V4(v4.header().source_addr()), IpAddr::V4(v4.header().destination_addr())),
+        Some(LaxNetSlice::Ipv6(v6)) => (IpAddr::V6(v6.header().source_addr()), IpAddr::V6(v6.header().destination_addr())),
+        Some(LaxNetSlice::Arp(_)) | None => return false,
+    };
+    let pseudo_header = super::build::pseudo_header(source, destination, TCP, tcp.slice().len()).ones_complement();
+    u16::from_be(!pseudo_header) == tcp.checksum() && !checksum_matches(tcp.slice(), source, destination)
+}
+
 fn icmp_v4(icmp: &Icmpv4Slice<'_>) -> IcmpKind {
     let (kind, code) = (icmp.type_u8(), icmp.code_u8());
     match icmp.icmp_type() {

@@ -63,6 +63,7 @@ impl Exec {
                 remote: REMOTE,
                 mtu: MTU,
                 settings: identity.settings,
+                alone: false,
             },
             words,
             limit,

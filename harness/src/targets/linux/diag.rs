@@ -45,7 +45,8 @@ pub(super) fn destroy(netlink: &mut Netlink, tuple: &Tuple, cookie: Cookie) -> R
     netlink.order(DESTROY, 0, &request(tuple, cookie))
 }
 
-const NO_COOKIE: Cookie = [0xff; 8];
+/// Stands for whatever cookie a socket has.
+pub(super) const NO_COOKIE: Cookie = [0xff; 8];
 
 /// `struct inet_diag_req_v2`: family, protocol, two unused octets, a mask of states, and `struct inet_diag_sockid`.
 fn request(tuple: &Tuple, cookie: Cookie) -> Vec<u8> {

@@ -9,28 +9,32 @@
 //! that calls does all the work, because a request over two processors takes ten times as long; the namespace's own thread only opens
 //! sockets.
 
+pub mod agent;
+pub mod bed;
 mod diag;
-mod link;
 mod namespace;
-mod netlink;
+pub(super) mod netlink;
 mod probe;
 mod sockets;
 
+use std::net::IpAddr;
 use std::thread;
-use std::time::Duration;
 
 use tcp_reference::api::{Call, CallResult, Family, Micros};
 
 use crate::target::{Capabilities, Clock, NextTimer, Reply, Target, TargetError};
+use crate::targets::watch::{Link, Watch};
 use crate::targets::{LOCAL, MTU, REMOTE};
-use link::Watch;
 pub use namespace::enter_user_namespace_if_needed;
 use namespace::{Namespace, SYSCTLS};
 pub use probe::{Probe, probe};
-use sockets::Sockets;
+use sockets::{ANY, Ends, Sockets};
 
 /// The target's name.
 pub const NAME: &str = "linux-kernel";
+
+/// From whom to whom the echo requests go that prove silence.
+const ECHO: (IpAddr, IpAddr) = (REMOTE[0], LOCAL[0]);
 
 /// The kernel as a target.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl LinuxKernel {
         Ok(LinuxKernel {
             capabilities: Capabilities {
                 name: NAME.to_owned(),
-                version: nix::sys::utsname::uname().map_or_else(|_| String::new(), |u| u.release().to_string_lossy().into_owned()),
+                version: release(),
                 clock: Clock::Real,
                 repeatable: false,
                 families: vec![Family::V4, Family::V6],
@@ -73,6 +77,7 @@ impl LinuxKernel {
                 remote: REMOTE,
                 mtu: MTU,
                 settings,
+                alone: false,
             },
             instance,
         })
@@ -83,7 +88,7 @@ impl LinuxKernel {
     /// # Errors
     /// [`TargetError::Hang`] when an ICMP echo request is not answered within a second.
     pub fn barrier(&mut self) -> Result<Reply<()>, TargetError> {
-        self.instance.watch.barrier(&self.instance.namespace.tun)?;
+        self.instance.watch.barrier(&mut self.instance.namespace.tun, ECHO)?;
         Ok(self.instance.reply(()))
     }
 
@@ -108,15 +113,15 @@ impl Target for LinuxKernel {
             let spawned = thread::Builder::new().name("undertaker".to_owned()).spawn(move || drop(old));
             spawned.map_err(|error| TargetError::Harness(format!("no thread to end a network namespace: {error}")))?;
         }
-        self.instance.watch = Watch::new();
+        self.instance.watch = Watch::new(0);
         Ok(())
     }
 
     fn call(&mut self, call: &Call) -> Result<Reply<CallResult>, TargetError> {
         let Instance { namespace, watch, sockets } = &mut self.instance;
-        watch.drain(&namespace.tun)?;
+        watch.drain(&mut namespace.tun)?;
         let result = sockets.call(namespace, call);
-        watch.drain(&namespace.tun)?;
+        watch.drain(&mut namespace.tun)?;
         Ok(self.instance.reply(result))
     }
 
@@ -125,15 +130,15 @@ impl Target for LinuxKernel {
     fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
         self.instance.namespace.changed |= datagrams.iter().any(|ip| !is_tcp(ip));
         let Instance { namespace, watch, .. } = &mut self.instance;
-        watch.drain(&namespace.tun)?;
+        watch.drain(&mut namespace.tun)?;
         let before = watch.packets.len();
         for datagram in datagrams {
-            Watch::write(&namespace.tun, datagram)?;
+            namespace.tun.send(datagram)?;
         }
         if !datagrams.is_empty() {
-            watch.drain(&namespace.tun)?;
+            watch.drain(&mut namespace.tun)?;
             if watch.packets.len() == before {
-                watch.barrier(&namespace.tun)?;
+                watch.barrier(&mut namespace.tun, ECHO)?;
             }
         }
         Ok(self.instance.reply(()))
@@ -141,20 +146,18 @@ impl Target for LinuxKernel {
 
     fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
         let Instance { namespace, watch, .. } = &mut self.instance;
-        let until = watch.now().saturating_add(us);
-        loop {
-            watch.drain(&namespace.tun)?;
-            if !watch.packets.is_empty() || watch.empty_at >= until {
-                return Ok(self.instance.reply(()));
-            }
-            Watch::wait(&namespace.tun, Duration::from_micros(until - watch.empty_at))?;
-        }
+        watch.advance(&mut namespace.tun, us)?;
+        Ok(self.instance.reply(()))
     }
 }
 
 impl Instance {
     fn new() -> Result<Instance, TargetError> {
-        Ok(Instance { namespace: Namespace::new()?, watch: Watch::new(), sockets: Sockets::default() })
+        Ok(Instance {
+            namespace: Namespace::new()?,
+            watch: Watch::new(0),
+            sockets: Sockets::new(Ends { listen: ANY, local: LOCAL, remote: REMOTE }),
+        })
     }
 
     /// Destroys all sockets and discards what they still sent.
@@ -162,7 +165,7 @@ impl Instance {
         let destroyed = self.sockets.give_up(&mut self.namespace);
         destroyed.map_err(|error| TargetError::Harness(format!("a connection cannot be destroyed: {error}")))?;
         self.watch.take();
-        self.watch.drain(&self.namespace.tun)
+        self.watch.drain(&mut self.namespace.tun)
     }
 
     fn reply<T>(&mut self, value: T) -> Reply<T> {
@@ -174,6 +177,11 @@ impl Drop for Instance {
     fn drop(&mut self) {
         let _nothing_more_to_do = self.sockets.give_up(&mut self.namespace);
     }
+}
+
+/// The running kernel's version.
+fn release() -> String {
+    nix::sys::utsname::uname().map_or_else(|_| String::new(), |u| u.release().to_string_lossy().into_owned())
 }
 
 /// Whether a datagram can change no more than TCP's own state; an ICMP message, say, may change a route.

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Once;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,11 +19,13 @@ use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt};
-use tcp_reference::api::Family;
+use tcp_reference::api::{CallError, CallResult, Family};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 use super::netlink::{self, Netlink};
+use super::sockets::{Network, done};
 use crate::target::TargetError;
+use crate::targets::watch::Link;
 use crate::targets::{LOCAL, MTU, PREFIX};
 
 /// How to get what is missing.
@@ -69,7 +71,7 @@ pub(super) struct Namespace {
     /// Non-blocking.
     pub(super) tun: Tun,
     /// Asks about connections.
-    pub(super) diag: Netlink,
+    diag: Netlink,
     /// The inode that names the namespace.
     pub(super) inode: u64,
     /// Settings that could not be changed.
@@ -79,7 +81,42 @@ pub(super) struct Namespace {
 }
 
 /// The TUN device.
-pub(super) struct Tun(pub(super) SyncDevice);
+pub(super) struct Tun {
+    device: SyncDevice,
+    buffer: Vec<u8>,
+}
+
+impl Tun {
+    fn new(device: SyncDevice) -> Tun {
+        Tun { device, buffer: vec![0; 65_536] }
+    }
+}
+
+impl Link for Tun {
+    /// The stack has dealt with the datagram when this returns. One that the device refuses (it is not IP at all) is lost.
+    fn send(&mut self, datagram: &[u8]) -> Result<(), TargetError> {
+        match self.device.send(datagram) {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EINVAL | Errno::EMSGSIZE)) => Ok(()),
+            Err(error) => Err(TargetError::Harness(format!("the TUN device does not take a datagram: {error}"))),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<&[u8]>, TargetError> {
+        loop {
+            match self.device.recv(&mut self.buffer) {
+                Ok(length) => return Ok(Some(self.buffer.get(..length).unwrap_or_default())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(TargetError::Harness(format!("the TUN device cannot be read: {error}"))),
+            }
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
+}
 
 impl std::fmt::Debug for Tun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -121,19 +158,8 @@ impl Namespace {
         Ok(Namespace { requests: Some(requests), thread: Some(thread), spare, tun, diag, inode, unset, changed: false })
     }
 
-    /// A non-blocking TCP socket in the namespace. They are opened several at a time, because asking another thread takes a while.
-    pub(super) fn socket(&mut self, family: Family) -> Result<OwnedFd, Errno> {
-        let side = usize::from(family == Family::V6);
-        if self.spare[side].is_empty() {
-            let (sender, answer) = channel();
-            self.request(Request::Sockets(family, sender))?;
-            self.spare[side] = answer.recv().map_err(|_| Errno::EIO)??;
-        }
-        self.spare[side].pop().ok_or(Errno::EIO)
-    }
-
     /// Changes a setting of the namespace, by its path below `/proc/sys/net`; the namespace is not used again after the next reset.
-    pub(super) fn sysctl(&mut self, path: &'static str, value: &'static str) -> Result<(), Errno> {
+    fn sysctl(&mut self, path: &'static str, value: &'static str) -> Result<(), Errno> {
         self.changed = true;
         let (sender, answer) = channel();
         self.request(Request::Sysctl(path, value, sender))?;
@@ -143,6 +169,28 @@ impl Namespace {
 
     fn request(&self, request: Request) -> Result<(), Errno> {
         self.requests.as_ref().and_then(|r| r.send(request).ok()).ok_or(Errno::EIO)
+    }
+}
+
+impl Network for Namespace {
+    /// They are opened several at a time, because asking another thread takes a while.
+    fn socket(&mut self, family: Family) -> Result<OwnedFd, Errno> {
+        let side = usize::from(family == Family::V6);
+        if self.spare[side].is_empty() {
+            let (sender, answer) = channel();
+            self.request(Request::Sockets(family, sender))?;
+            self.spare[side] = answer.recv().map_err(|_| Errno::EIO)??;
+        }
+        self.spare[side].pop().ok_or(Errno::EIO)
+    }
+
+    fn diag(&mut self) -> &mut Netlink {
+        &mut self.diag
+    }
+
+    /// Each target has a namespace of its own.
+    fn switch(&mut self, path: &'static str, on: bool) -> Result<CallResult, CallError> {
+        done(self.sysctl(path, if on { "1" } else { "0" }))
     }
 }
 
@@ -185,7 +233,7 @@ fn set_up() -> Result<Ready, TargetError> {
     wait_for_address()?;
     let sockets = |family| tcp_sockets(family).map_err(|error| unavailable("no TCP socket", error));
     let spare = [sockets(Family::V4)?, sockets(Family::V6)?];
-    Ok(Ready { spare, tun: Tun(tun), diag, inode, unset })
+    Ok(Ready { spare, tun: Tun::new(tun), diag, inode, unset })
 }
 
 fn configure(route: &mut Netlink) -> Result<(), Errno> {
@@ -213,7 +261,7 @@ pub(super) fn open_tun() -> io::Result<SyncDevice> {
 
 /// Waits until the IPv6 address works. Without duplicate address detection it is never tentative, but the kernel adds the route that
 /// makes it local a moment later, on another thread; a segment that comes before is not answered.
-fn wait_for_address() -> Result<(), TargetError> {
+pub(super) fn wait_for_address() -> Result<(), TargetError> {
     let IpAddr::V6(address) = LOCAL[1] else { return Ok(()) };
     let wanted = format!("{:032x} 80 ", u128::from(address));
     let start = Instant::now();
@@ -228,29 +276,31 @@ fn wait_for_address() -> Result<(), TargetError> {
 }
 
 fn tcp_sockets(family: Family) -> Result<Vec<OwnedFd>, Errno> {
+    (0..SPARE).map(|_| tcp_socket(family)).collect()
+}
+
+/// A non-blocking TCP socket in the calling thread's network.
+pub(super) fn tcp_socket(family: Family) -> Result<OwnedFd, Errno> {
     let domain = match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
     };
-    let open = || {
-        let fd = socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
-        // RFC 6093 section 6: applications that employ the urgent mechanism "MUST set the SO_OOBINLINE socket option, such that 'urgent data' is
-        // delivered in line, as intended by the IETF specifications". What a listener accepts inherits it.
-        setsockopt(&fd, sockopt::OobInline, &true)?;
-        Ok(fd)
-    };
-    (0..SPARE).map(|_| open()).collect()
+    let fd = socket(domain, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?;
+    // RFC 6093 section 6: applications that employ the urgent mechanism "MUST set the SO_OOBINLINE socket option, such that 'urgent data' is
+    // delivered in line, as intended by the IETF specifications". What a listener accepts inherits it.
+    setsockopt(&fd, sockopt::OobInline, &true)?;
+    Ok(fd)
 }
 
 pub(super) fn set(path: &str, value: &str) -> io::Result<()> {
     fs::write(format!("/proc/sys/net/{path}"), value)
 }
 
-fn inode(path: &str) -> Result<u64, TargetError> {
+pub(super) fn inode(path: &str) -> Result<u64, TargetError> {
     fs::metadata(path).map(|m| m.ino()).map_err(|error| unavailable(path, error))
 }
 
-fn unavailable(what: &str, error: impl Into<io::Error>) -> TargetError {
+pub(super) fn unavailable(what: &str, error: impl Into<io::Error>) -> TargetError {
     let error = error.into();
     let remedy = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EMFILE) => "the process has as many descriptors as it may: ulimit -n 4096, or fewer --jobs",

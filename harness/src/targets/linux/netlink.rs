@@ -3,7 +3,7 @@
 //! The kernel works on a request before `send` returns, so the answer is there to be read at once.
 
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
@@ -93,6 +93,96 @@ pub(super) fn add_default_route(netlink: &mut Netlink, index: u32, like: IpAddr)
     push_attribute(&mut body, OUT_INTERFACE, &index.to_ne_bytes());
     netlink.order(NEW_ROUTE, FLAG_CREATE, &body)
 }
+
+/// Octets of the longest datagram of an interface of the calling thread's network.
+pub(in crate::targets) fn mtu(index: u32) -> Result<u32, Errno> {
+    const GET_LINK: u16 = 18;
+    const LINK_HEADER: usize = 16;
+    const MTU: u16 = 4;
+    let mut body = vec![0; LINK_HEADER];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    let mut netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
+    let answer = netlink.ask(GET_LINK, 0, &body)?;
+    let value = attribute(answer.get(LINK_HEADER..).unwrap_or_default(), MTU).and_then(|v| v.first_chunk().copied());
+    value.map(u32::from_ne_bytes).ok_or(Errno::EBADMSG)
+}
+
+/// Makes a pair of virtual Ethernet interfaces, one here and one in the network namespace that `there` is open on.
+pub(super) fn add_veth(netlink: &mut Netlink, here: &str, peer: &str, there: BorrowedFd<'_>) -> Result<(), Errno> {
+    const NEW_LINK: u16 = 16;
+    const EXCLUSIVE: u16 = 0x200;
+    const NAME: u16 = 3;
+    const LINK_INFO: u16 = 18;
+    const NAMESPACE: u16 = 28;
+    const KIND: u16 = 1;
+    const DATA: u16 = 2;
+    const PEER: u16 = 1;
+    let text = |name: &str| [name.as_bytes(), &[0]].concat();
+    let mut other = vec![0; 16];
+    push_attribute(&mut other, NAME, &text(peer));
+    push_attribute(&mut other, NAMESPACE, &there.as_raw_fd().to_ne_bytes());
+    let mut data = Vec::new();
+    push_attribute(&mut data, PEER, &other);
+    let mut info = Vec::new();
+    push_attribute(&mut info, KIND, b"veth");
+    push_attribute(&mut info, DATA, &data);
+    let mut body = vec![0; 16];
+    push_attribute(&mut body, NAME, &text(here));
+    push_attribute(&mut body, LINK_INFO, &info);
+    netlink.order(NEW_LINK, FLAG_CREATE | EXCLUSIVE, &body)
+}
+
+/// Turns off what an interface of the calling thread's network leaves to hardware when it sends: checksums, and with them cutting segments.
+/// (`Documentation/networking/ethtool-netlink.rst`.)
+pub(super) fn finish_segments(index: u32) -> Result<(), Errno> {
+    const GET_FAMILY: u16 = 3;
+    const FAMILY_ID: u16 = 1;
+    const FAMILY_NAME: u16 = 2;
+    const SET_FEATURES: u8 = 12;
+    const HEADER: u16 = 1;
+    const WANTED: u16 = 3;
+    const DEVICE: u16 = 1;
+    const FLAGS: u16 = 3;
+    const NO_REPLY: u32 = 2;
+    const BITS: u16 = 3;
+    const BIT: u16 = 1;
+    const BIT_NAME: u16 = 2;
+    /// Everything else follows from it.
+    const CHECKSUMS: &[u8] = b"tx-checksum-ip-generic\0";
+    const CONTROLLER: u16 = 16;
+    let mut netlink = Netlink::open(SockProtocol::NetlinkGeneric)?;
+    let mut body = vec![u8::try_from(GET_FAMILY).unwrap_or_default(), 1, 0, 0];
+    push_attribute(&mut body, FAMILY_NAME, b"ethtool\0");
+    let answer = netlink.ask(CONTROLLER, 0, &body)?;
+    let family = attribute(answer.get(4..).unwrap_or_default(), FAMILY_ID).and_then(|v| v.first_chunk().copied());
+    let family = family.map(u16::from_ne_bytes).ok_or(Errno::EBADMSG)?;
+    let (mut header, mut bit, mut bits, mut wanted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    push_attribute(&mut header, DEVICE, &index.to_ne_bytes());
+    push_attribute(&mut header, FLAGS, &NO_REPLY.to_ne_bytes());
+    push_attribute(&mut bit, BIT_NAME, CHECKSUMS);
+    push_attribute(&mut bits, NESTED | BIT, &bit);
+    push_attribute(&mut wanted, NESTED | BITS, &bits);
+    let mut body = vec![SET_FEATURES, 1, 0, 0];
+    push_attribute(&mut body, NESTED | HEADER, &header);
+    push_attribute(&mut body, NESTED | WANTED, &wanted);
+    netlink.order(family, 0, &body)
+}
+
+/// The value of the first attribute of a type.
+fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    loop {
+        let [a, b, c, d] = *attributes.first_chunk::<4>()?;
+        let length = usize::from(u16::from_ne_bytes([a, b]));
+        let value = attributes.get(4..length)?;
+        if u16::from_ne_bytes([c, d]) & !NESTED == kind {
+            return Some(value);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+/// Marks an attribute that holds attributes.
+const NESTED: u16 = 0x8000;
 
 /// The address family's number in netlink messages.
 pub(super) fn family(address: IpAddr) -> u8 {

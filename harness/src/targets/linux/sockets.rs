@@ -11,17 +11,48 @@ use tcp_reference::segment::Tuple;
 use tcp_reference::state::State;
 
 use super::diag::{self, Cookie};
-use super::namespace::Namespace;
-use crate::targets::{LOCAL, REMOTE};
+use super::netlink::Netlink;
 
 /// The first socket id.
 const FIRST_ID: SocketId = 3;
 /// The most octets that one `recv` gives.
 const MOST_OCTETS: u32 = 1 << 20;
+/// The most sockets between two resets.
+const MOST_SOCKETS: usize = 1 << 16;
 
-/// The sockets of one namespace by their ids.
-#[derive(Debug, Default)]
-pub(super) struct Sockets(Vec<Entry>);
+/// The network in which sockets are opened.
+pub(super) trait Network {
+    /// A non-blocking TCP socket.
+    fn socket(&mut self, family: Family) -> Result<OwnedFd, Errno>;
+
+    /// What asks about connections.
+    fn diag(&mut self) -> &mut Netlink;
+
+    /// Changes what Linux has for a network, not for a socket, by its path below `/proc/sys/net`; [`CallResult::Unsupported`] where the
+    /// network is not ours to change.
+    fn switch(&mut self, path: &'static str, on: bool) -> Result<CallResult, CallError>;
+}
+
+/// The addresses that sockets have, IPv4 first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ends {
+    /// Where listeners listen.
+    pub(super) listen: [IpAddr; 2],
+    /// Whence connections are opened.
+    pub(super) local: [IpAddr; 2],
+    /// Whither.
+    pub(super) remote: [IpAddr; 2],
+}
+
+/// Any address of the host, IPv4 first.
+pub(super) const ANY: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
+/// The sockets of one network by their ids.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    entries: Vec<Entry>,
+    ends: Ends,
+}
 
 #[derive(Debug)]
 enum Entry {
@@ -44,19 +75,24 @@ struct Connection {
 }
 
 impl Sockets {
+    /// None yet.
+    pub(super) fn new(ends: Ends) -> Sockets {
+        Sockets { entries: Vec::new(), ends }
+    }
+
     /// Does a user call.
-    pub(super) fn call(&mut self, namespace: &mut Namespace, call: &Call) -> CallResult {
+    pub(super) fn call(&mut self, network: &mut impl Network, call: &Call) -> CallResult {
         let result = match call {
-            Call::Listen { port, family, backlog } => self.listen(namespace, *port, *family, *backlog),
-            Call::Accept { socket } => self.accept(namespace, *socket),
-            Call::Connect { port, remote_port, family } => self.connect(namespace, *port, *remote_port, *family),
+            Call::Listen { port, family, backlog } => self.listen(network, *port, *family, *backlog),
+            Call::Accept { socket } => self.accept(network, *socket),
+            Call::Connect { port, remote_port, family } => self.connect(network, *port, *remote_port, *family),
             Call::Send { socket, data, urgent } => self.connection(*socket).and_then(|c| c.send(data, *urgent)),
             Call::Recv { socket, max } => self.connection(*socket).and_then(|c| c.recv(*max)),
             Call::Shutdown { socket, how } => self.connection(*socket).and_then(|c| c.shutdown(*how)),
             Call::Close { socket } => self.close(*socket, Ending::Close),
             Call::Abort { socket } => self.close(*socket, Ending::Abort),
-            Call::Set { socket, option } => self.set(namespace, *socket, *option),
-            Call::State { socket } => self.state(namespace, *socket),
+            Call::Set { socket, option } => self.set(network, *socket, *option),
+            Call::State { socket } => self.state(network, *socket),
         };
         result.unwrap_or_else(CallResult::Error)
     }
@@ -66,13 +102,13 @@ impl Sockets {
     ///
     /// # Errors
     /// The kernel could not destroy one of them.
-    pub(super) fn give_up(&mut self, namespace: &mut Namespace) -> Result<(), Errno> {
+    pub(super) fn give_up(&mut self, network: &mut impl Network) -> Result<(), Errno> {
         let mut result = Ok(());
-        for entry in self.0.drain(..) {
+        for entry in self.entries.drain(..) {
             if let Entry::Connection(Connection { stream, tuple, cookie: Some(cookie), .. }) = entry {
                 // A connection with a descriptor may be in TIME-WAIT, which the descriptor has nothing to do with any more.
                 drop(stream);
-                match diag::destroy(&mut namespace.diag, &tuple, cookie) {
+                match diag::destroy(network.diag(), &tuple, cookie) {
                     // It is gone already, or another connection has its ends, which is destroyed under its own cookie.
                     Ok(()) | Err(Errno::ENOENT | Errno::ESTALE) => {}
                     Err(error) => result = Err(error),
@@ -82,28 +118,25 @@ impl Sockets {
         result
     }
 
-    fn listen(&mut self, namespace: &mut Namespace, port: u16, family: Family, backlog: u16) -> Result<CallResult, CallError> {
+    fn listen(&mut self, network: &mut impl Network, port: u16, family: Family, backlog: u16) -> Result<CallResult, CallError> {
         if port == 0 {
             return Err(CallError::Invalid);
         }
-        let fd = namespace.socket(family).map_err(named)?;
-        let any = match family {
-            Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
+        let fd = network.socket(family).map_err(named)?;
+        let at = SocketAddr::new(self.ends.listen[usize::from(family == Family::V6)], port);
         let start = || {
             setsockopt(&fd, sockopt::ReuseAddr, &true)?;
             if family == Family::V6 {
                 setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
             }
-            socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(any, port)))?;
+            socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(at))?;
             socket::listen(&fd, Backlog::new(i32::from(backlog))?)
         };
         start().map_err(named)?;
         self.name(Entry::Listener(Some(TcpListener::from(fd)))).map(CallResult::Socket)
     }
 
-    fn accept(&mut self, namespace: &mut Namespace, id: SocketId) -> Result<CallResult, CallError> {
+    fn accept(&mut self, network: &mut impl Network, id: SocketId) -> Result<CallResult, CallError> {
         let listener = match self.find(id)? {
             Entry::Listener(Some(listener)) => listener,
             Entry::Listener(None) => return Err(CallError::Closed),
@@ -112,17 +145,17 @@ impl Sockets {
         let (stream, peer) = listener.accept().map_err(|error| from_io(&error))?;
         stream.set_nonblocking(true).map_err(|error| from_io(&error))?;
         let local = stream.local_addr().map_err(|error| from_io(&error))?;
-        let connection = Connection::new(namespace, OwnedFd::from(stream), Tuple { local, remote: peer })?;
+        let connection = Connection::new(network, OwnedFd::from(stream), Tuple { local, remote: peer })?;
         Ok(CallResult::Accepted { socket: self.name(Entry::Connection(connection))?, peer: Some(peer) })
     }
 
-    fn connect(&mut self, namespace: &mut Namespace, port: u16, remote_port: u16, family: Family) -> Result<CallResult, CallError> {
+    fn connect(&mut self, network: &mut impl Network, port: u16, remote_port: u16, family: Family) -> Result<CallResult, CallError> {
         if port == 0 || remote_port == 0 {
             return Err(CallError::Invalid);
         }
         let side = usize::from(family == Family::V6);
-        let (local, remote) = (SocketAddr::new(LOCAL[side], port), SocketAddr::new(REMOTE[side], remote_port));
-        let fd = namespace.socket(family).map_err(named)?;
+        let (local, remote) = (SocketAddr::new(self.ends.local[side], port), SocketAddr::new(self.ends.remote[side], remote_port));
+        let fd = network.socket(family).map_err(named)?;
         // So that the port may have listeners besides (RFC 9293 MUST-42).
         setsockopt(&fd, sockopt::ReuseAddr, &true).map_err(named)?;
         socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(local)).map_err(named)?;
@@ -130,7 +163,7 @@ impl Sockets {
             Ok(()) | Err(Errno::EINPROGRESS) => {}
             Err(error) => return Err(named(error)),
         }
-        let connection = Connection::new(namespace, fd, Tuple { local, remote })?;
+        let connection = Connection::new(network, fd, Tuple { local, remote })?;
         self.name(Entry::Connection(connection)).map(CallResult::Socket)
     }
 
@@ -147,14 +180,14 @@ impl Sockets {
         Ok(CallResult::Done)
     }
 
-    fn set(&mut self, namespace: &mut Namespace, id: SocketId, option: SetOption) -> Result<CallResult, CallError> {
+    fn set(&mut self, network: &mut impl Network, id: SocketId, option: SetOption) -> Result<CallResult, CallError> {
         match self.find(id)? {
             Entry::Listener(None) => Err(CallError::Closed),
             Entry::Listener(Some(listener)) => match option {
-                // The kernel has these for a namespace, not for a socket; each target has a namespace of its own.
-                SetOption::Timestamps(on) => switch(namespace, "ipv4/tcp_timestamps", on),
-                SetOption::Sack(on) => switch(namespace, "ipv4/tcp_sack", on),
-                SetOption::WindowScale(on) => switch(namespace, "ipv4/tcp_window_scaling", on),
+                // The kernel has these for a network, not for a socket; each target has a namespace of its own.
+                SetOption::Timestamps(on) => network.switch("ipv4/tcp_timestamps", on),
+                SetOption::Sack(on) => network.switch("ipv4/tcp_sack", on),
+                SetOption::WindowScale(on) => network.switch("ipv4/tcp_window_scaling", on),
                 SetOption::Mss(mss) => done(setsockopt(listener, sockopt::TcpMaxSeg, &u32::from(mss))),
                 SetOption::Dscp(_) | SetOption::HopLimit(_) => {
                     let v4 = listener.local_addr().map_err(|error| from_io(&error))?.is_ipv4();
@@ -171,12 +204,12 @@ impl Sockets {
         }
     }
 
-    fn state(&mut self, namespace: &mut Namespace, id: SocketId) -> Result<CallResult, CallError> {
+    fn state(&mut self, network: &mut impl Network, id: SocketId) -> Result<CallResult, CallError> {
         let state = match self.find(id)? {
             Entry::Listener(Some(_)) => State::Listen,
             Entry::Listener(None) => State::Closed,
             Entry::Connection(connection) => {
-                let found = diag::look_up(&mut namespace.diag, &connection.tuple).map_err(named)?;
+                let found = diag::look_up(network.diag(), &connection.tuple).map_err(named)?;
                 found.filter(|f| Some(f.cookie) == connection.cookie).map_or(State::Closed, |f| f.state)
             }
         };
@@ -184,13 +217,16 @@ impl Sockets {
     }
 
     fn name(&mut self, entry: Entry) -> Result<SocketId, CallError> {
-        self.0.push(entry);
-        SocketId::try_from(self.0.len() - 1).map(|n| n + FIRST_ID).map_err(|_| CallError::NoBuffer)
+        if self.entries.len() >= MOST_SOCKETS {
+            return Err(CallError::NoBuffer);
+        }
+        self.entries.push(entry);
+        SocketId::try_from(self.entries.len() - 1).map(|n| n + FIRST_ID).map_err(|_| CallError::NoBuffer)
     }
 
     fn find(&mut self, id: SocketId) -> Result<&mut Entry, CallError> {
         let index = id.checked_sub(FIRST_ID).and_then(|n| usize::try_from(n).ok());
-        index.and_then(|n| self.0.get_mut(n)).ok_or(CallError::Invalid)
+        index.and_then(|n| self.entries.get_mut(n)).ok_or(CallError::Invalid)
     }
 
     fn connection(&mut self, id: SocketId) -> Result<&mut Connection, CallError> {
@@ -210,10 +246,10 @@ enum Ending {
 
 impl Connection {
     /// Takes a socket in. Until the user closes it, it lingers for no time, so that whatever ends the process aborts it.
-    fn new(namespace: &mut Namespace, fd: OwnedFd, tuple: Tuple) -> Result<Connection, CallError> {
+    fn new(network: &mut impl Network, fd: OwnedFd, tuple: Tuple) -> Result<Connection, CallError> {
         let stream = TcpStream::from(fd);
         set_linger(&stream, true).map_err(named)?;
-        let cookie = diag::look_up(&mut namespace.diag, &tuple).map_err(named)?.map(|found| found.cookie);
+        let cookie = diag::look_up(network.diag(), &tuple).map_err(named)?.map(|found| found.cookie);
         Ok(Connection { stream: Some(stream), tuple, cookie, ended: None, shut: false })
     }
 
@@ -312,11 +348,7 @@ fn set_plain(socket: &impl std::os::fd::AsFd, option: SetOption, v4: bool) -> Re
     }
 }
 
-fn switch(namespace: &mut Namespace, path: &'static str, on: bool) -> Result<CallResult, CallError> {
-    done(namespace.sysctl(path, if on { "1" } else { "0" }))
-}
-
-fn done(result: Result<(), Errno>) -> Result<CallResult, CallError> {
+pub(super) fn done(result: Result<(), Errno>) -> Result<CallResult, CallError> {
     result.map(|()| CallResult::Done).map_err(named)
 }
 
