@@ -3,8 +3,8 @@
 
 use std::cell::RefCell;
 
-use libfuzzer_sys::fuzz_target;
-use tcp_harness::fuzz::{COUNTERS, Campaign};
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use tcp_harness::fuzz::{COUNTERS, Campaign, Mutator};
 
 /// libFuzzer reads these beside the compiler's own counters.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
@@ -12,6 +12,7 @@ static mut EXTRA: [u8; COUNTERS] = [0; COUNTERS];
 
 thread_local! {
     static CAMPAIGN: RefCell<Campaign> = RefCell::new(campaign());
+    static MUTATOR: RefCell<Mutator> = RefCell::new(Mutator::default());
 }
 
 #[cfg(not(feature = "lwip"))]
@@ -35,3 +36,7 @@ fuzz_target!(
         }
     }
 );
+
+fuzz_mutator!(|data: &mut [u8], size: usize, most: usize, seed: u32| {
+    MUTATOR.with_borrow_mut(|mutator| mutator.mutate(data, size, seed, |data, size| fuzzer_mutate(data, size, most)))
+});

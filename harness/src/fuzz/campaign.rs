@@ -59,10 +59,9 @@ impl Campaign {
                 Ok("death") => Ok(Campaign { fuzzer, target: target.to_owned(), stop: Stop::Death }),
                 Ok(other) => Err(refusal(USAGE, format!("{STOP}={other}: what ends the run is \"finding\", as without it, or \"death\""))),
             },
-            Err(TargetError::Unavailable(why)) => Err(refusal(UNAVAILABLE, format!("it cannot run here: {why}"))),
-            Err(TargetError::Harness(why)) => Err(refusal(USAGE, why)),
-            Err(TargetError::Crash(why) | TargetError::Hang(why) | TargetError::Flood(why) | TargetError::Unsupported(why)) => {
-                Err(refusal(FAULT, why))
+            Err(error) => {
+                let cannot = if matches!(error, TargetError::Unavailable(_)) { "it cannot run here: " } else { "" };
+                Err(refusal(code(&error), format!("{cannot}{}", error.why())))
             }
         }
     }
@@ -91,6 +90,15 @@ impl Campaign {
             Verdict::New(discovery) => Err(format!("{}\n{}", self.fuzzer.report(&discovery), self.fuzzer.tally())),
             Verdict::NotPerformed(why) => Err(format!("not performed: {why}")),
         }
+    }
+}
+
+/// The command's exit code for a target that could not be opened.
+pub(super) fn code(error: &TargetError) -> u8 {
+    match error {
+        TargetError::Unavailable(_) => UNAVAILABLE,
+        TargetError::Harness(_) => USAGE,
+        TargetError::Crash(_) | TargetError::Hang(_) | TargetError::Flood(_) | TargetError::Unsupported(_) => FAULT,
     }
 }
 

@@ -43,7 +43,8 @@ impl Differential {
             return Err(Refusal { code: USAGE, why: format!("{VARIABLE}={targets}: wants two targets, as in smoltcp,reference") });
         };
         let open = |name: &str| {
-            Fuzzer::new(name).map_err(|error| Refusal { code: super::campaign::code(&error), why: format!("{VARIABLE}: {name}: {}", error.why()) })
+            Fuzzer::new(name)
+                .map_err(|error| Refusal { code: super::campaign::code(&error), why: format!("{VARIABLE}: {name}: {}", error.why()) })
         };
         let names = [a.to_owned(), b.to_owned()];
         let differences = Differences { names: names.clone(), ..Differences::default() };

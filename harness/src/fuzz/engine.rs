@@ -192,16 +192,17 @@ impl Fuzzer {
     pub fn judge_counted(&mut self, case: &Case, watch: impl FnOnce(&Trace)) -> Verdict {
         let outcome = self.outcome(case);
         watch(&outcome.trace);
-        self.sort(case, outcome)
+        self.judged(case, outcome)
     }
 
     /// Runs a case and sorts what it gave.
     pub fn judge(&mut self, case: &Case) -> Verdict {
         let outcome = self.outcome(case);
-        self.sort(case, outcome)
+        self.judged(case, outcome)
     }
 
-    fn sort(&mut self, case: &Case, outcome: Outcome) -> Verdict {
+    /// Sorts what a case's run gave.
+    pub fn judged(&mut self, case: &Case, outcome: Outcome) -> Verdict {
         self.tally.count(case, &outcome);
         if outcome.class == Class::NotPerformed {
             return Verdict::NotPerformed(outcome.reason.unwrap_or_default());

@@ -24,6 +24,11 @@ impl Generator {
         Generator { scripts: seeds().into_iter().map(|s| s.script).collect(), kept: Vec::new(), random: Random::new(seed) }
     }
 
+    /// What comes follows from this seed and what was kept alone.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.random = Random::new(seed);
+    }
+
     /// From now on this script is changed as well as the vectors': it reached something that none before it did.
     pub fn keep(&mut self, script: Script) {
         self.kept.push(script);
