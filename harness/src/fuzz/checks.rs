@@ -31,7 +31,7 @@ pub fn language(data: &[u8]) {
     let script = bytes::decode(data);
     assert_eq!(bytes::decode(&bytes::encode(&script)), script, "a script as octets");
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let _cells = template::expand("fuzz", "fuzz.pkt.tmpl", text);
+    let _cells = template::vectors("fuzz", "fuzz.pkt.tmpl", text);
     let Ok(vector) = parse::vector("fuzz", "fuzz.pkt", text) else { return };
     let printed = print::vector(&vector);
     match parse::vector("fuzz", "fuzz.pkt", &printed) {

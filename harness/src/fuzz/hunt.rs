@@ -331,8 +331,10 @@ mod tests {
 
         fn call(&mut self, call: &Call) -> Result<Reply<CallResult>, TargetError> {
             self.1 += 1;
-            while self.1 == 3 {
-                std::thread::park();
+            if self.1 == 3 {
+                loop {
+                    std::thread::park();
+                }
             }
             self.0.call(call)
         }

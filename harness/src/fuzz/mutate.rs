@@ -59,6 +59,7 @@ mod tests {
         assert_eq!(a.mutate(&mut place, input.len(), 2, |_, size| size + 1), input.len() + 1, "libFuzzer's turn");
         let size = a.mutate(&mut place, input.len(), 3, |_, _| 0);
         assert_eq!(&place[..size], &b.mutated(&input, 3)[..]);
-        assert_eq!(a.mutate(&mut [7], 1, 3, |_, _| 0), 0, "no room");
+        let longer = (1..200).step_by(2).find(|seed| b.mutated(&input, *seed).len() > input.len()).expect("one inserts");
+        assert_eq!(a.mutate(&mut input.clone(), input.len(), longer, |_, _| 0), 0, "no room");
     }
 }

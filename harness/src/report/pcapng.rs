@@ -64,6 +64,7 @@ pub fn capture(trace: &Trace, notes: &[(usize, String)]) -> Result<Vec<u8>, Pcap
 }
 
 /// Which way a datagram goes.
+#[derive(Clone, Copy)]
 enum Way {
     In,
     Out,
