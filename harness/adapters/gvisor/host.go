@@ -211,6 +211,8 @@ func (h *host) open(family int, o options) (*socket, string) {
 	if family == 6 {
 		endpoint.SocketOptions().SetV6Only(true)
 	}
+	// A port that a connection has can be listened at beside it.
+	endpoint.SocketOptions().SetReuseAddress(true)
 	if failed := s.set(o); failed != "" {
 		endpoint.Close()
 		return nil, failed

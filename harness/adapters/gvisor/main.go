@@ -26,6 +26,7 @@ var settings = []string{
 	"SACK on, as runsc has it; timestamps and window scale are always on",
 	"Nagle's algorithm on, as gVisor's sockets have it; off by default in the package",
 	"congestion control reno, the default",
+	"SO_REUSEADDR on each socket",
 	"the clock starts at an hour: netstack takes 0 for a time that was never set",
 }
 

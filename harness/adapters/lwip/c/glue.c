@@ -173,7 +173,13 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err) {
 
 /* ---- calls: an id or a count from 0, or one of the errors ---- */
 
-static struct tcp_pcb *fresh(int family) { return tcp_new_ip_type(family == 4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6); }
+/* A port that a connection has can be listened at beside it. */
+static struct tcp_pcb *fresh(int family) {
+    struct tcp_pcb *pcb = tcp_new_ip_type(family == 4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+    if (pcb)
+        ip_set_option(pcb, SOF_REUSEADDR);
+    return pcb;
+}
 
 int glue_listen(uint16_t port, int family, uint16_t backlog) {
     struct tcp_pcb *pcb = fresh(family);

@@ -34,6 +34,7 @@
 #define TCP_SND_QUEUELEN 200
 #define TCP_LISTEN_BACKLOG 1
 #define LWIP_TCP_KEEPALIVE 1
+#define SO_REUSE 1
 
 /* Assertions are on: a failed one aborts, which the harness reports as a crash. */
 #undef LWIP_NOASSERT

@@ -54,7 +54,7 @@ impl Default for Lwip {
         let settings = [
             "NO_SYS, the raw API, memory from malloc: an application in one thread; assertions on",
             "TCP_MSS 1460, TCP_WND and TCP_SND_BUF 65535: the defaults of 536 and 2144 octets are for the smallest machines",
-            "LWIP_TCP_KEEPALIVE: the intervals of keep-alives can be set",
+            "LWIP_TCP_KEEPALIVE: the intervals of keep-alives can be set; SO_REUSE, and SOF_REUSEADDR on each socket",
             "tcp_ticks begins within an hour of uptime: lwIP's clock stands while there is no connection, and at tick 0 round trips are not measured",
             "no window scale, timestamps or SACK: off by default in opt.h",
         ];

@@ -117,7 +117,7 @@ impl Netstack3 {
         let settings = [
             "the bindings of netstack3's own tests (netstack3-core's testutil): their clock, timers and ring buffers of 65535 octets; assertions on",
             "a pure IP device: no neighbour discovery",
-            "IPv6 sockets without dual stack: an IPv4 socket is asked for by its own family",
+            "IPv6 sockets without dual stack: an IPv4 socket is asked for by its own family; SO_REUSEADDR on each",
             "abort is disconnect_bound(), as Starnix's SOCK_DESTROY uses it: the API has no other",
         ];
         Netstack3 { capabilities: simulated("netstack3", "0.1.0", &settings), stack: Stack::new(0) }

@@ -317,8 +317,9 @@ impl Socket {
     }
 }
 
+/// A port that a connection has can be listened at beside it.
 fn create(context: &mut FakeCtx, family: Family, buffers: ProvidedBuffers) -> Id {
-    match family {
+    let id = match family {
         Family::V4 => Id::V4(context.core_api().tcp::<Ipv4>().create(buffers)),
         Family::V6 => {
             let mut api = context.core_api().tcp::<Ipv6>();
@@ -326,7 +327,9 @@ fn create(context: &mut FakeCtx, family: Family, buffers: ProvidedBuffers) -> Id
             api.set_dual_stack_enabled(&socket, false).expect("a socket that is not bound");
             Id::V6(socket)
         }
-    }
+    };
+    with!(context, &id, |api, socket| api.set_reuseaddr(socket, true)).expect("a socket that is not bound");
+    id
 }
 
 /// The application lets a socket go; no other hold of it may be left.
