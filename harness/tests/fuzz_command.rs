@@ -64,11 +64,8 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn a_finding_is_a_folder_whose_script_fails_now_and_passes_on_a_mended_stack() {
     let into = folder("fuzz-finding");
     check(&fuzz(MUTANT, "20000", &into), 1, "new: RFC9293:");
-    let found: Vec<PathBuf> = fs::read_dir(&into)
-        .expect("the folder")
-        .map(|e| e.expect("an entry").path())
-        .filter(|p| p.join("script.pkt").is_file())
-        .collect();
+    let found: Vec<PathBuf> =
+        fs::read_dir(&into).expect("the folder").map(|e| e.expect("an entry").path()).filter(|p| p.join("script.pkt").is_file()).collect();
     assert!(!found.is_empty());
     for path in found {
         let page = fs::read_to_string(path.join("report.md")).expect("a page");
