@@ -22,11 +22,14 @@ else
     packages=($package golang-1.19-go golang-1.19-src golang-github-google-btree-dev golang-golang-x-sys-dev golang-golang-x-time-dev)
     if [ ! -e "$work/unpacked" ]; then
         rm -rf "$work/debs" "$work/root"
-        mkdir -p "$work/debs" "$work/root"
-        (cd "$work/debs" && apt-get -o APT::Sandbox::User=root download "${packages[@]}")
+        mkdir -p "$work/debs" "$work/root" "$work/lists/partial"
+        # Lists of its own: a container has none, and the machine's are root's to change.
+        apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/lists")
+        "${apt[@]}" update
+        (cd "$work/debs" && "${apt[@]}" download "${packages[@]}")
         for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root"; done
         dpkg-deb -f "$work"/debs/${package}_*.deb Version >"$work/unpacked"
-        rm -rf "$work/debs"
+        rm -rf "$work/debs" "$work/lists"
     fi
     version="$(cat "$work/unpacked")"
     export GOROOT="$work/root/usr/lib/go-1.19"
