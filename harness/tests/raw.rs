@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
-use tcp_harness::target::TargetError;
 use tcp_harness::targets::linux::bed::{Bed, CONTROL, DEVICE, Room};
 
 const BIN: &str = env!("CARGO_BIN_EXE_harness");
@@ -26,14 +25,7 @@ const V6: &str = "stack=2001:db8::1/64,peer=2001:db8::2";
 
 #[track_caller]
 fn bed() -> Option<Bed> {
-    match Bed::new() {
-        Ok(bed) => Some(bed),
-        Err(TargetError::Unavailable(why)) => {
-            missing::is_missing(&why);
-            None
-        }
-        Err(other) => panic!("{other:?}"),
-    }
+    missing::present(Bed::new())
 }
 
 /// A process in a room, which ends with it.
@@ -397,19 +389,4 @@ fn soon(what: &str, is: impl Fn() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Not a test: runs the command with the arguments of `RAW_ARGS`, to try things.
-#[test]
-#[ignore = "to try things by hand"]
-fn by_hand() {
-    let Some(bed) = ready() else { return };
-    let agent = if std::env::var_os("RAW_UNSET").is_some() { Agent::start(bed) } else { as_advised(bed) };
-    let words = std::env::var("RAW_ARGS").unwrap_or_default();
-    let target = agent.target();
-    let mut args = vec!["--target", target.as_str()];
-    args.extend(words.split_whitespace());
-    let start = Instant::now();
-    let output = harness(&agent.bed, &args);
-    println!("{}\n{}\n{:?} {:?}", text(&output.stdout), text(&output.stderr), output.status, start.elapsed());
 }

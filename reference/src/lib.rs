@@ -16,6 +16,7 @@ pub mod oracle;
 pub mod profile;
 pub mod relation;
 pub mod rules;
+mod scoreboard;
 pub mod segment;
 pub mod seq;
 pub mod stack;

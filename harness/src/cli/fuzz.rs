@@ -1,9 +1,10 @@
 //! `fuzz`: random scripts on a target until the time is over, each new way to break a rule minimised and written down.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{FAULT, FINDINGS, FuzzArgs, OK, UNAVAILABLE, USAGE, complain, judge, print};
@@ -20,7 +21,7 @@ pub(super) fn fuzz(args: &FuzzArgs) -> u8 {
         Err(code) => return code,
     };
     let folder = Folder::new(&args.findings);
-    let (campaign, corpus) = match begun(&folder, &args.target) {
+    let (campaign, corpus) = match begun(&folder, &args.stack.target) {
         Ok(begun) => begun,
         Err(code) => return code,
     };
@@ -38,36 +39,36 @@ pub(super) fn fuzz(args: &FuzzArgs) -> u8 {
     };
     let mut hunting = Hunting::new(args, folder, campaign);
     let began = Instant::now();
-    let display = Mutex::new(Display::new());
-    let tallies = hunt(plan, opener, &stop, |news| hunting.hear(news, &display), |progress| with(&display, |d| d.show(progress)));
-    with(&display, Display::clear);
+    let display = RefCell::new(Display::new());
+    let tallies = hunt(plan, opener, &stop, |news| hunting.hear(news, &display), |progress| display.borrow_mut().show(progress));
+    display.borrow_mut().clear();
     hunting.end(&tallies, began.elapsed())
-}
-
-fn with(display: &Mutex<Display>, act: impl FnOnce(&mut Display)) {
-    act(&mut display.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// What opens a fuzzer for each job; whatever is wrong with target, profile or expectations has been said.
 fn opener(args: &FuzzArgs) -> Result<impl Fn() -> Result<Fuzzer, TargetError> + Send + Sync + 'static, u8> {
-    judge::known_target(&args.target).map_err(|why| {
+    judge::known_target(&args.stack.target).map_err(|why| {
         complain(&why);
         USAGE
     })?;
-    let first = Fuzzer::new(&args.target).map_err(|error| {
-        let code = judge::cannot_run(&args.target, &error);
-        if code == UNAVAILABLE && args.require_target { FINDINGS } else { code }
+    let first = Fuzzer::new(&args.stack.target).map_err(|error| {
+        let code = judge::cannot_run(&args.stack.target, &error);
+        if code == UNAVAILABLE && args.stack.require_target { FINDINGS } else { code }
     })?;
     let capabilities = first.capabilities();
     print(&format!("fuzzing {} {}\n", capabilities.name, capabilities.version));
-    let profile = judge::profile_of(args.profile.as_deref(), &capabilities.name)?;
-    let expectations = judge::expectations_of(args.expectations.as_deref(), &capabilities.name)?;
-    let (target, level) = (args.target.clone(), args.level);
+    let profile = judge::profile_of(args.stack.profile.as_deref(), &capabilities.name)?;
+    let expectations = judge::expectations_of(args.stack.expectations.as_deref(), &capabilities.name)?;
+    let (target, level) = (args.stack.target.clone(), args.level);
     Ok(move || {
-        let counting = if level == Strictness::Must { Departures::PassOver } else { Departures::Count };
-        let fuzzer = Fuzzer::new(&target)?.knowing(Known::AfterTheFirst).counting(counting);
+        let fuzzer = Fuzzer::new(&target)?.knowing(Known::AfterTheFirst).counting(counting(level));
         Ok(fuzzer.profiled(profile.clone()).expecting(expectations.clone()))
     })
+}
+
+/// Whether a broken SHOULD is a finding.
+pub(super) fn counting(level: Strictness) -> Departures {
+    if level == Strictness::Must { Departures::PassOver } else { Departures::Count }
 }
 
 /// What earlier runs left in the folder.
@@ -111,7 +112,7 @@ impl<'a> Hunting<'a> {
         Hunting { args, folder, campaign, found: BTreeMap::new(), not_performed: BTreeMap::new(), failed: None }
     }
 
-    fn hear(&mut self, news: News, display: &Mutex<Display>) {
+    fn hear(&mut self, news: News, display: &RefCell<Display>) {
         match news {
             News::Found(report) => self.write(&report, display),
             News::Kept(case) => {
@@ -122,7 +123,7 @@ impl<'a> Hunting<'a> {
                 let reason = format!("the stack did not answer for {} s", self.args.timeout);
                 let fingerprint = "class:hang".to_owned();
                 let outcome = Outcome::not_performed(reason);
-                let target = self.args.target.clone();
+                let target = self.args.stack.target.clone();
                 self.write(&Report { fingerprint, target, case, runs: 0, repeats: false, finding: None, outcome }, display);
             }
             News::NotPerformed(why) => *self.not_performed.entry(why).or_insert(0) += 1,
@@ -131,13 +132,13 @@ impl<'a> Hunting<'a> {
     }
 
     /// Writes a finding down, unless another job was faster.
-    fn write(&mut self, report: &Report, display: &Mutex<Display>) {
+    fn write(&mut self, report: &Report, display: &RefCell<Display>) {
         if self.found.contains_key(&report.fingerprint) {
             return;
         }
-        let put = self.folder.put(report, &self.args.target);
+        let put = self.folder.put(report, &self.args.stack.target);
         let place = put.as_ref().map_or_else(|_| "not written".to_owned(), |path| path.display().to_string());
-        with(display, Display::clear);
+        display.borrow_mut().clear();
         print(&format!("\nnew: {}\n{}{}  written to {place}\n", report.fingerprint, report.words(), report.ladder()));
         self.found.insert(report.fingerprint.clone(), place);
         self.noted(put.map(|_| ()));

@@ -103,7 +103,7 @@ pub(super) fn replay(file: &Path, args: &RunArgs) -> u8 {
 }
 
 fn all(items: &[Item], args: &RunArgs) -> u8 {
-    if let Err(why) = known_target(&args.target) {
+    if let Err(why) = known_target(&args.stack.target) {
         complain(&why);
         return USAGE;
     }
@@ -113,7 +113,8 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
         Err(error) => return unavailable(&error, args),
     };
     let name = &capabilities.name;
-    let told = expectations_of(args.expectations.as_deref(), name).and_then(|e| Ok((e, profile_of(args.profile.as_deref(), name)?)));
+    let told =
+        expectations_of(args.stack.expectations.as_deref(), name).and_then(|e| Ok((e, profile_of(args.stack.profile.as_deref(), name)?)));
     let (expectations, profile) = match told {
         Ok(told) => told,
         Err(code) => return code,
@@ -123,9 +124,9 @@ fn all(items: &[Item], args: &RunArgs) -> u8 {
     let ids: Vec<&str> = golden().iter().map(|g| g.id.as_str()).chain(items.iter().map(Item::id)).collect();
     for (entry, vector) in expectations.idle(&ids) {
         let near = did_you_mean(vector, ids.iter().copied());
-        let word = if args.expectations.is_some() { "warning: " } else { "" };
+        let word = if args.stack.expectations.is_some() { "warning: " } else { "" };
         complain(&format!("{}:{}: {word}no vector is called {:?}{near}\n", expectations.file, entry.line, vector));
-        if args.expectations.is_none() {
+        if args.stack.expectations.is_none() {
             return FAULT;
         }
     }
@@ -168,8 +169,8 @@ pub(super) fn known_target(wanted: &str) -> Result<(), String> {
 }
 
 fn unavailable(error: &TargetError, args: &RunArgs) -> u8 {
-    let code = cannot_run(&args.target, error);
-    if code == UNAVAILABLE && args.require_target { FINDINGS } else { code }
+    let code = cannot_run(&args.stack.target, error);
+    if code == UNAVAILABLE && args.stack.require_target { FINDINGS } else { code }
 }
 
 /// Says why a target cannot run, and the exit code for that.
@@ -255,14 +256,14 @@ fn command(item: &Item, args: &RunArgs) -> String {
         Some(file) => format!("harness replay {}", words::shell(file)),
         None => format!("harness {}", words::shell(item.id())),
     };
-    text += &format!(" --target {} --family {} --seed {}", words::shell(&args.target), item.family, args.seed);
+    text += &format!(" --target {} --family {} --seed {}", words::shell(&args.stack.target), item.family, args.seed);
     if args.level != run::Strictness::Must {
         text += &format!(" --level {}", args.level.word());
     }
-    if let Some(path) = &args.expectations {
+    if let Some(path) = &args.stack.expectations {
         text += &format!(" --expectations {}", words::shell(&path.display().to_string()));
     }
-    if let Some(path) = &args.profile {
+    if let Some(path) = &args.stack.profile {
         text += &format!(" --profile {}", words::shell(&path.display().to_string()));
     }
     text

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use tcp_reference::api::Family;
 
-use super::{FAULT, FINDINGS, NOTHING, USAGE, complain, files, judge, print};
+use super::{FAULT, FINDINGS, NOTHING, USAGE, complain, files, fuzz, judge, print};
 use crate::expectations::Expectations;
-use crate::fuzz::{Case, Departures, Fuzzer, Verdict};
+use crate::fuzz::{Case, Fuzzer, Verdict};
 use crate::run::Strictness;
 
 /// Prints the script of a file, made smaller under the fingerprint of its first finding, known or not.
@@ -23,10 +23,9 @@ pub(super) fn minimise(file: &Path, target: &str, seed: u64, level: Strictness) 
         complain(&format!("harness: {}: a template stands for {} vectors; `minimise` wants one\n", file.display(), vectors.len()));
         return USAGE;
     };
-    let counting = if level == Strictness::Must { Departures::PassOver } else { Departures::Count };
     let mut fuzzer = match Fuzzer::new(target) {
         // Whatever is known of the target is worth a smaller script too.
-        Ok(fuzzer) => fuzzer.all_is_new().expecting(Expectations::default()).counting(counting),
+        Ok(fuzzer) => fuzzer.all_is_new().expecting(Expectations::default()).counting(fuzz::counting(level)),
         Err(error) => return judge::cannot_run(target, &error),
     };
     let family = vector.header.families.first().copied().unwrap_or(Family::V4);

@@ -63,8 +63,8 @@ impl Cli {
     fn is_about_this_host(&self) -> bool {
         let raw = |target: &String| target.starts_with(crate::targets::raw::PREFIX);
         match &self.command {
-            None => raw(&self.judge.run.target),
-            Some(Command::Replay { run, .. }) => raw(&run.target),
+            None => raw(&self.judge.run.stack.target),
+            Some(Command::Replay { run, .. }) => raw(&run.stack.target),
             Some(Command::Serve { target }) => raw(target),
             Some(Command::Show(ShowArgs { target, .. })) => target.iter().any(raw),
             Some(Command::Matrix(MatrixArgs { targets, .. })) => targets.iter().any(raw),
@@ -181,9 +181,8 @@ struct MutantsArgs {
 
 #[derive(Args, Debug)]
 struct FuzzArgs {
-    /// The stack under test.
-    #[arg(long, default_value = "smoltcp")]
-    target: String,
+    #[command(flatten)]
+    stack: StackArgs,
     /// How long, as in 90s, 15m or 8h.
     #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
     time: Duration,
@@ -205,15 +204,6 @@ struct FuzzArgs {
     /// How long the stack may take for one script before it counts as hung, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
-    /// Fails where the target cannot run here, instead of exit code 77.
-    #[arg(long)]
-    require_target: bool,
-    /// The expectations file; by itself, the target's own.
-    #[arg(long, value_name = "FILE")]
-    expectations: Option<PathBuf>,
-    /// The profile: what RFC 9293 leaves to the stack, for the oracle; by itself, the target's own.
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -273,10 +263,25 @@ struct JudgeArgs {
 }
 
 #[derive(Args, Debug)]
-struct RunArgs {
+struct StackArgs {
     /// The stack under test: a name, mutant:NAME, exec:COMMAND, or raw:INTERFACE,stack=ADDRESS/PREFIX,peer=ADDRESS[,agent=ADDRESS:PORT].
     #[arg(long, default_value = "smoltcp")]
     target: String,
+    /// Fails where the target cannot run here, instead of exit code 77.
+    #[arg(long)]
+    require_target: bool,
+    /// The expectations file; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
+    /// The profile: what RFC 9293 leaves to the stack, for the oracle; by itself, the target's own.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct RunArgs {
+    #[command(flatten)]
+    stack: StackArgs,
     /// From which level on a broken rule fails the run.
     #[arg(long, value_enum, default_value_t)]
     level: Strictness,
@@ -298,15 +303,6 @@ struct RunArgs {
     /// Prints findings that are known of the target in full too.
     #[arg(long)]
     known: bool,
-    /// Fails where the target cannot run here, instead of exit code 77.
-    #[arg(long)]
-    require_target: bool,
-    /// The expectations file; by itself, the target's own.
-    #[arg(long, value_name = "FILE")]
-    expectations: Option<PathBuf>,
-    /// The profile: what RFC 9293 leaves to the stack, for the oracle; by itself, the target's own.
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
@@ -321,7 +317,7 @@ enum Format {
 impl RunArgs {
     fn settings(&self) -> Settings {
         Settings {
-            target: self.target.clone(),
+            target: self.stack.target.clone(),
             jobs: self.jobs.map(usize::from),
             seed: self.seed,
             timeout: Duration::from_secs(self.timeout),

@@ -59,10 +59,7 @@ impl Campaign {
                 Ok("death") => Ok(Campaign { fuzzer, target: target.to_owned(), stop: Stop::Death }),
                 Ok(other) => Err(refusal(USAGE, format!("{STOP}={other}: what ends the run is \"finding\", as without it, or \"death\""))),
             },
-            Err(error) => {
-                let cannot = if matches!(error, TargetError::Unavailable(_)) { "it cannot run here: " } else { "" };
-                Err(refusal(code(&error), format!("{cannot}{}", error.why())))
-            }
+            Err(error) => Err(Refusal::of(&format!("{VARIABLE}={target}"), &error)),
         }
     }
 
@@ -93,15 +90,6 @@ impl Campaign {
     }
 }
 
-/// The command's exit code for a target that could not be opened.
-pub(super) fn code(error: &TargetError) -> u8 {
-    match error {
-        TargetError::Unavailable(_) => UNAVAILABLE,
-        TargetError::Harness(_) => USAGE,
-        TargetError::Crash(_) | TargetError::Hang(_) | TargetError::Flood(_) | TargetError::Unsupported(_) => FAULT,
-    }
-}
-
 /// Why there is nothing to fuzz.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -109,6 +97,18 @@ pub struct Refusal {
     pub code: u8,
     /// What is wrong and what to do.
     pub why: String,
+}
+
+impl Refusal {
+    /// Of a target that could not be opened; `what` says which was asked for.
+    pub(super) fn of(what: &str, error: &TargetError) -> Refusal {
+        let (code, cannot) = match error {
+            TargetError::Unavailable(_) => (UNAVAILABLE, "it cannot run here: "),
+            TargetError::Harness(_) => (USAGE, ""),
+            TargetError::Crash(_) | TargetError::Hang(_) | TargetError::Flood(_) | TargetError::Unsupported(_) => (FAULT, ""),
+        };
+        Refusal { code, why: format!("{what}: {cannot}{}", error.why()) }
+    }
 }
 
 impl Drop for Campaign {

@@ -42,10 +42,7 @@ impl Differential {
         let Some((a, b)) = targets.split_once(',').filter(|(_, b)| !b.contains(',')) else {
             return Err(Refusal { code: USAGE, why: format!("{VARIABLE}={targets}: wants two targets, as in smoltcp,reference") });
         };
-        let open = |name: &str| {
-            Fuzzer::new(name)
-                .map_err(|error| Refusal { code: super::campaign::code(&error), why: format!("{VARIABLE}: {name}: {}", error.why()) })
-        };
+        let open = |name: &str| Fuzzer::new(name).map_err(|error| Refusal::of(&format!("{VARIABLE}: {name}"), &error));
         let names = [a.to_owned(), b.to_owned()];
         let differences = Differences { names: names.clone(), ..Differences::default() };
         Ok(Differential { fuzzers: [open(a)?, open(b)?], names, differences })

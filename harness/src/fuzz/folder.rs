@@ -120,7 +120,7 @@ impl Folder {
         self.write(&self.root.join(CORPUS).join(format!("{name:016x}")), &octets)
     }
 
-    /// Writes a finding down and says where. `seed` is none of the target's but the hunt's.
+    /// Writes a finding down and says where; `target` as after `--target`.
     ///
     /// # Errors
     /// It cannot be written.

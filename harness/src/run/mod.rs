@@ -207,8 +207,7 @@ fn patiently(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outco
 /// Runs one vector on an open target. A panic of the oracle or the session is a vector that was not performed.
 #[must_use]
 pub fn perform(target: &mut dyn Target, item: &Item, settings: &Settings) -> Outcome {
-    let mut profile = settings.profile.clone().unwrap_or_else(|| profile_for(&target.capabilities().name));
-    profile.mtu = target.capabilities().mtu;
+    let profile = settings.profile.clone().unwrap_or_else(|| profile_for(&target.capabilities().name));
     let mut options = Options::new(item.family, settings.seed, profile, target.capabilities().clock);
     options.timeout = settings.timeout;
     panics::catch(|| session::run_vector(target, &item.vector, &options))

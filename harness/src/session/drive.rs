@@ -8,6 +8,7 @@ use tcp_reference::api::{Call, CallResult, Family, Micros, SocketId};
 use tcp_reference::catalogue::RuleId;
 use tcp_reference::finding::{Class, Finding};
 use tcp_reference::oracle::Oracle;
+use tcp_reference::profile::Profile;
 use tcp_reference::segment::{Segment, Tuple};
 use tcp_reference::state::State;
 use tcp_reference::trace::{Trace, What};
@@ -80,11 +81,12 @@ impl<'a> Session<'a> {
         let side = usize::from(options.family == Family::V6);
         let addresses = (capabilities.local[side], capabilities.remote[side]);
         let clock = capabilities.clock;
+        let profile = Profile { mtu: capabilities.mtu, ..options.profile.clone() };
         Session {
             target,
             options,
             trace: Trace::default(),
-            oracle: Oracle::new(options.profile.clone()),
+            oracle: Oracle::new(profile),
             flows: Vec::new(),
             descriptors: HashMap::new(),
             next_descriptor: 3,

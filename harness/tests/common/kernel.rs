@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use tcp_harness::target::TargetError;
+
 /// Fails under `REQUIRE_KERNEL`, else says that this test has tested nothing. The test harness swallows what tests print, so the words go
 /// past it: what is written to the stream itself is not captured.
 #[allow(dead_code, reason = "the vectors' tests are listed as ignored instead")]
@@ -18,6 +20,20 @@ pub(crate) fn is_missing(why: &str) {
         why.trim()
     );
     told.expect("standard error takes it");
+}
+
+/// What was opened of the kernel; where it is not to be had, as [`is_missing`].
+#[allow(dead_code, reason = "not every test opens something of the kernel itself")]
+#[track_caller]
+pub(crate) fn present<T>(opened: Result<T, TargetError>) -> Option<T> {
+    match opened {
+        Ok(opened) => Some(opened),
+        Err(TargetError::Unavailable(why)) => {
+            is_missing(&why);
+            None
+        }
+        Err(other) => panic!("{other:?}"),
+    }
 }
 
 /// Whether a run without the kernel would be no run.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tcp_harness::target::{Target, TargetError};
+use tcp_harness::target::Target;
 use tcp_harness::targets::linux::LinuxKernel;
 use tcp_harness::wire::{build, echo_request_into};
 use tcp_reference::api::{Call, CallError, CallResult, Family, SetOption};
@@ -23,14 +23,7 @@ use crate::peer::{self, BOTH, PEER_ISS, PEER_PORT, Peer, STACK_PORT};
 
 #[track_caller]
 fn kernel() -> Option<LinuxKernel> {
-    match LinuxKernel::new() {
-        Ok(target) => Some(target),
-        Err(TargetError::Unavailable(why)) => {
-            missing::is_missing(&why);
-            None
-        }
-        Err(other) => panic!("{other:?}"),
-    }
+    missing::present(LinuxKernel::new())
 }
 
 #[test]

@@ -120,6 +120,8 @@ impl Hypothesis {
         let clocks = &self.clocks;
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         if clocks.duplicate_acks == 3 {
+            let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
+            self.clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
             self.loss_shown(rules::FAST_RETRANSMIT, at);
             return;
         }
@@ -145,8 +147,6 @@ impl Hypothesis {
         let clocks = &mut self.clocks;
         clocks.recovery_due = Some(RecoveryDue::new(rule, at));
         clocks.flight.recover = Some(tcb.snd_nxt);
-        let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
-        clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
         let before = (tcb.snd_una == tcb.iss + 1).then_some((clocks.flight.limit, clocks.flight.phase));
         clocks.flight.halve(mss);
         clocks.flight.before = before;

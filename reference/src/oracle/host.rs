@@ -13,6 +13,7 @@ use crate::oracle::explain;
 use crate::oracle::header::Asked;
 use crate::oracle::hypothesis::Hypothesis;
 use crate::oracle::isn::{Isns, Tsvals};
+use crate::oracle::open::at_port;
 use crate::oracle::options::{Circumstances, breaches};
 use crate::profile::Profile;
 use crate::relation::not_unicast;
@@ -316,8 +317,7 @@ impl Oracle {
     fn call(&mut self, index: usize, call: &Call, result: &CallResult, trace: &Trace) {
         self.mss_set |= matches!(call, Call::Set { option: SetOption::Mss(_), .. });
         if let Call::Listen { port, family, .. } = call {
-            let same = |t: &Tuple| t.local.port() == *port && (*family == Family::V4) == t.local.is_ipv4();
-            self.each(index, Kind::Elsewhere(rules::LISTEN_DISTURBS), trace, |c| same(&c.tuple));
+            self.each(index, Kind::Elsewhere(rules::LISTEN_DISTURBS), trace, |c| at_port(&c.tuple, *port, *family));
         }
         match (call, result) {
             (Call::Listen { port, family, backlog }, CallResult::Socket(socket)) => {

@@ -46,7 +46,7 @@ impl Oracle {
     /// Whether the connection between these ports is for certain in a state from SYN-SENT on. TIME-WAIT does not count: what may be reopened
     /// by the peer, stacks let the user reopen too.
     pub(super) fn exists(&self, port: u16, remote_port: u16, family: Family) -> bool {
-        let same = |t: &Tuple| t.local.port() == port && t.remote.port() == remote_port && (family == Family::V4) == t.local.is_ipv4();
+        let same = |t: &Tuple| at_port(t, port, family) && t.remote.port() == remote_port;
         let lasts = |h: &Hypothesis| !h.may_have_given_up(self.now, &self.profile);
         let alive = |h: &Hypothesis| !matches!(h.conn.state(false), State::Closed | State::TimeWait) && lasts(h);
         let opening = self.connecting.iter().any(|c| (c.0, c.1, c.2) == (port, remote_port, family));
@@ -54,6 +54,7 @@ impl Oracle {
     }
 }
 
-fn at_port(tuple: &Tuple, port: u16, family: Family) -> bool {
+/// Whether this is the local port of a connection over this IP version.
+pub(super) fn at_port(tuple: &Tuple, port: u16, family: Family) -> bool {
     tuple.local.port() == port && (family == Family::V4) == tuple.local.is_ipv4()
 }

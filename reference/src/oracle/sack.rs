@@ -5,6 +5,7 @@ use crate::oracle::emission::{BREAKS, CLOCK, Licence, Misfit, Sent};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::profile::SECOND;
 use crate::rules;
+use crate::scoreboard::Reported;
 use crate::segment::{Segment, TcpOption};
 use crate::seq::Seq;
 use crate::state::State;
@@ -106,22 +107,9 @@ fn is_whole(tcb: &Tcb, block: Range) -> bool {
 }
 
 impl Sacks {
-    /// Octets at `from` and behind that the peer has reported, and in how many ranges that do not touch.
-    pub(crate) fn reported_behind(&self, from: Seq) -> (u32, u32) {
-        let mut ranges: Vec<(u32, u32)> = self
-            .sacked
-            .iter()
-            .filter(|(_, right)| right.gt(from))
-            .map(|(left, right)| (left.max(from).since(from), right.since(from)))
-            .collect();
-        ranges.sort_unstable();
-        let (mut octets, mut count, mut end) = (0, 0, None);
-        for (left, right) in ranges {
-            count += u32::from(end.is_none_or(|end| left > end));
-            octets += right.saturating_sub(left.max(end.unwrap_or(0)));
-            end = end.max(Some(right));
-        }
-        (octets, count)
+    /// What the peer has reported of the octets at `from` and behind.
+    pub(crate) fn reported_behind(&self, from: Seq) -> Reported {
+        Reported::behind(from, self.sacked.iter())
     }
 
     /// Whether every range that the peer has reported is known.

@@ -7,11 +7,9 @@ use crate::oracle::congestion::CONGESTION_WINDOW;
 use crate::oracle::emission::{BREAKS, Misfit};
 use crate::oracle::hypothesis::Hypothesis;
 use crate::rules;
+use crate::scoreboard::DUP_THRESH;
 use crate::segment::Segment;
 use crate::seq::Seq;
-
-/// How many segments behind a gap show that it is lost.
-const DUP_THRESH: u32 = 3;
 
 /// What a sender that repairs a loss by selective acknowledgments may put on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,9 +25,8 @@ pub(crate) struct Pipe {
 }
 
 impl Hypothesis {
-    /// An acknowledgment of SND.UNA alone with SACK blocks: "either DupThresh discontiguous SACKed sequences have arrived above 'SeqNum' or more than
-    /// (DupThresh - 1) * SMSS bytes" (RFC 6675 section 4, IsLost), and then step (4) of section 5 sends the segment at SND.UNA again. Where so many
-    /// duplicates have come as ask for it anyway, nothing is asked here.
+    /// An acknowledgment of SND.UNA alone with SACK blocks: where they show that the segment there is lost, step (4) of RFC 6675 section 5 sends it
+    /// again. Where so many duplicates have come as ask for it anyway, nothing is asked here.
     pub(crate) fn sack_shows_loss(&mut self, segment: &Segment, old_una: Seq, at: &At<'_>) {
         let Some(tcb) = self.conn.tcb() else { return };
         let acceptable = self.last.rule != rules::SEQ_UNACCEPTABLE.at(tcb.state);
@@ -45,8 +42,8 @@ impl Hypothesis {
         {
             return;
         }
-        let (octets, ranges) = self.sack.reported_behind(tcb.snd_una);
-        if ranges < DUP_THRESH && octets <= (DUP_THRESH - 1) * mss {
+        let reported = self.sack.reported_behind(tcb.snd_una);
+        if !reported.shows_loss(mss) {
             return;
         }
         let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
@@ -55,21 +52,21 @@ impl Hypothesis {
         // RFC 9438 leaves 0.7 of the congestion window where RFC 6675 leaves half.
         let window = if limit == u32::MAX { 0 } else { (limit / 10 * 7).max(2 * mss) };
         self.clocks.after_loss = AfterLoss::default();
-        self.clocks.pipe = Pipe { window, began: (una, octets), recovery_point: nxt, spent: 0 };
+        self.clocks.pipe = Pipe { window, began: (una, reported.octets), recovery_point: nxt, spent: 0 };
     }
 
     /// Whether octets may leave while a loss is repaired: section 5, step (C), sends while "cwnd - pipe" has room for a segment, and what leaves the pipe
     /// is what was acknowledged, what was reported and what was lost. All that was in flight may have been lost.
     pub(crate) fn within_pipe(&mut self, octets: u32, mss: u32) -> Result<(), Misfit> {
-        let Some(tcb) = self.conn.tcb() else { return Ok(()) };
+        let Some(tcb) = self.conn.tcb().filter(|_| self.clocks.pipe.window > 0) else { return Ok(()) };
         let (known, timed_out) = (self.sack.all_known(), self.clocks.timeouts > 0);
-        let (reported, _) = self.sack.reported_behind(tcb.snd_una);
         let pipe = &mut self.clocks.pipe;
-        if pipe.window == 0 || timed_out || !known || tcb.snd_una.ge(pipe.recovery_point) {
+        if timed_out || !known || tcb.snd_una.ge(pipe.recovery_point) {
             *pipe = Pipe::default();
             return Ok(());
         }
         pipe.spent = pipe.spent.saturating_add(octets);
+        let reported = self.sack.reported_behind(tcb.snd_una).octets;
         let delivered = (tcb.snd_una.since(pipe.began.0) + reported).saturating_sub(pipe.began.1);
         if pipe.spent > pipe.window.saturating_add(delivered).saturating_add(DUP_THRESH * mss) {
             return Err(Misfit { level: Level::Must, ..Misfit::new(rules::PIPE, CONGESTION_WINDOW, BREAKS) });

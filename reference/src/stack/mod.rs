@@ -4,6 +4,7 @@
 //! arguments.
 
 mod behaviour;
+mod congestion;
 mod ecn;
 mod endpoint;
 mod held_out;

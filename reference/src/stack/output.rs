@@ -8,7 +8,8 @@ use crate::rules;
 use crate::segment::{Flags, Segment};
 use crate::seq::Seq;
 use crate::stack::Policy;
-use crate::stack::endpoint::{Endpoint, initial_window};
+use crate::stack::congestion::initial_window;
+use crate::stack::endpoint::Endpoint;
 use crate::stack::mutant::{Fault, Mutant};
 use crate::state::State;
 use crate::tcb::{Conn, OpenedBy, Tcb};
@@ -203,7 +204,7 @@ impl Endpoint {
             self.timers.timing = None;
             self.resend_head(policy);
             let whole = [rules::SACKED_SKIPPED, rules::HALF_UNTIL_REPAIRED].iter().any(|&rule| self.mutated(Fault::Departs, rule));
-            if whole || (self.sack_shows_loss() && self.mutated(Fault::Departs, rules::PIPE)) {
+            if whole || (self.mutated(Fault::Departs, rules::PIPE) && self.sack_shows_loss()) {
                 self.resend_behind_head();
             }
             self.arm_retransmit(now);

@@ -1,6 +1,7 @@
 //! Selective acknowledgments as the reference stack reports them (RFC 2018 section 4, RFC 2883).
 
 use crate::rules;
+use crate::scoreboard::Reported;
 use crate::segment::{Segment, TcpOption};
 use crate::seq::Seq;
 use crate::stack::endpoint::Endpoint;
@@ -78,22 +79,13 @@ impl Endpoint {
         self.reports.sacked.iter().any(|&(left, right)| left.le(seq) && seq.lt(right))
     }
 
-    /// Whether what the peer has reported shows that the segment at SND.UNA is lost (RFC 6675 section 4, IsLost): three ranges behind it, or more than
-    /// two segments.
+    /// Whether what the peer has reported shows that the segment at SND.UNA is lost.
     pub(crate) fn sack_shows_loss(&self) -> bool {
         let Some(tcb) = self.conn.tcb() else { return false };
         if !self.reports.reported || self.timers.timeouts > 0 || self.head_sacked() || self.mutated(Fault::Departs, rules::SACK_LOSS) {
             return false;
         }
-        let mut ranges = self.reports.sacked.clone();
-        ranges.sort_by_key(|range| range.0.since(tcb.snd_una));
-        let (mut octets, mut count, mut end) = (0, 0, tcb.snd_una);
-        for (left, right) in ranges {
-            count += u32::from(left.gt(end));
-            octets += right.offset_from(left.max(end)).max(0);
-            end = end.max(right);
-        }
-        count >= 3 || octets > 2 * i32::from(tcb.believed_mss())
+        Reported::behind(tcb.snd_una, self.reports.sacked.iter().copied()).shows_loss(u32::from(tcb.believed_mss()))
     }
 
     /// Octets of the SACK option that a segment with text bears.
