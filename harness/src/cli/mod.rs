@@ -65,7 +65,8 @@ impl Cli {
         match &self.command {
             None => raw(&self.judge.run.stack.target),
             Some(Command::Replay { run, .. }) => raw(&run.stack.target),
-            Some(Command::Serve { target }) => raw(target),
+            Some(Command::Fuzz(FuzzArgs { stack, .. })) => raw(&stack.target),
+            Some(Command::Serve { target } | Command::Minimise { target, .. }) => raw(target),
             Some(Command::Show(ShowArgs { target, .. })) => target.iter().any(raw),
             Some(Command::Matrix(MatrixArgs { targets, .. })) => targets.iter().any(raw),
             Some(Command::Agent { .. }) => true,
