@@ -269,6 +269,25 @@ fn a_discovery_is_a_vector_that_replays() {
     assert_eq!(outcome.class, Class::Violates, "{:?}", outcome.reason);
 }
 
+/// What guided fuzzing once found on the reference: false alarms of the oracle, and faults of the reference.
+#[test]
+fn what_was_mended_stays_mended() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clean");
+    let mut files: Vec<PathBuf> = fs::read_dir(directory).expect("the scripts").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    assert!(files.len() >= 5);
+    for file in files {
+        let name = file.display().to_string();
+        let text = fs::read_to_string(&file).expect("a script can be read");
+        let vector = tcp_vectors::parse::vector("clean", &name, &text).unwrap_or_else(|e| panic!("{e}"));
+        let policy = Policy::default();
+        let options = Options::new(vector.header.families[0], 0, policy.profile(), Clock::Virtual);
+        let outcome = session::run_vector(&mut Reference::new(policy, None), &vector, &options);
+        assert_eq!(outcome.class, Class::Conforms, "{name}: {:?} {:?}", outcome.reason, outcome.findings);
+        assert_eq!(outcome.stats.unjudged, 0, "{name}");
+    }
+}
+
 #[test]
 fn every_mutant_is_found_from_each_seed() {
     let mutants: Vec<&'static Mutant> = MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name)).collect();

@@ -129,11 +129,11 @@ impl Session<'_> {
                 let d = descriptor(self, *fd)?;
                 // The same socket again is OPEN for a connection that exists.
                 let port = match (d.socket, d.port) {
-                    (None, _) => {
+                    (None, None) => {
                         self.connects = connects.saturating_add(1);
                         *self.ports.get(usize::from(connects))?
                     }
-                    (Some(_), port) => port?,
+                    (_, port) => port?,
                 };
                 self.descriptors.entry(*fd).and_modify(|d| d.port = Some(port));
                 Call::Connect { port, remote_port: CONNECT_TO, family }

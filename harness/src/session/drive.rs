@@ -12,7 +12,7 @@ use tcp_reference::profile::Profile;
 use tcp_reference::segment::{Segment, Tuple};
 use tcp_reference::state::State;
 use tcp_reference::trace::{Trace, What};
-use tcp_vectors::model::{CallStep, Step, StepKind, VectorCall};
+use tcp_vectors::model::{CallStep, Returned, Step, StepKind, VectorCall};
 
 use super::call::Descriptor;
 use super::view::{View, peer_isn};
@@ -410,14 +410,24 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The local port of each connect: a port of its own, or that of the listeners where the socket was bound before, which one connection can have.
+/// The local port of each socket that connects: a port of its own, or that of the listeners where the socket was bound before, which one
+/// connection can have.
 fn ports_of_connects(steps: &[Step]) -> Vec<u16> {
-    let mut bound = BTreeSet::new();
+    let (mut bound, mut in_use) = (BTreeSet::new(), BTreeSet::new());
     let mut ports = Vec::new();
     for step in steps {
-        match &step.kind {
-            StepKind::Call(c) if matches!(c.call, VectorCall::Bind(_)) => bound.extend(c.call.socket()),
-            StepKind::Call(CallStep { call: VectorCall::Connect(fd), .. }) if ports.len() < usize::from(u8::MAX) => {
+        let StepKind::Call(CallStep { call, result }) = &step.kind else { continue };
+        match (call, result) {
+            (VectorCall::Socket, Some(Returned::Value(name))) => {
+                in_use.retain(|fd| u32::from(*fd) != *name);
+            }
+            (VectorCall::Bind(fd), _) => {
+                bound.insert(*fd);
+            }
+            (VectorCall::Listen(fd, _), _) => {
+                in_use.insert(*fd);
+            }
+            (VectorCall::Connect(fd), _) if ports.len() < usize::from(u8::MAX) && in_use.insert(*fd) => {
                 let own = CONNECT_PORT + u16::try_from(ports.len()).unwrap_or(0);
                 let listeners = bound.contains(fd) && !ports.contains(&LISTEN_PORT);
                 ports.push(if listeners { LISTEN_PORT } else { own });

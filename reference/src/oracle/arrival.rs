@@ -193,15 +193,14 @@ impl Hypothesis {
     /// A connection begins with the peer's SYN: what an earlier one left is forgotten.
     fn begin(&mut self) {
         let (habits, stream, last, departs, blame) =
-            (self.habits, self.user.stream, self.last, std::mem::take(&mut self.departs), self.blame);
+            (self.habits, self.next_stream(), self.last, std::mem::take(&mut self.departs), self.blame);
         let ways = std::mem::take(&mut self.ways);
-        let used = self.user.established || self.user.written > 0 || self.user.ended.is_some();
         let conn = std::mem::replace(&mut self.conn, Conn::Absent);
         let resets = std::mem::take(&mut self.dues.resets);
         let (deferred, last_arrival) = (std::mem::take(&mut self.deferred), self.last_arrival);
         *self = Hypothesis { conn, habits, last, departs, ways, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
-        self.user.stream = if used { stream + 1 } else { stream };
+        self.user.stream = stream;
     }
 
     /// The SYN that reopened the connection was an old duplicate: what is known of the connection in TIME-WAIT holds again.
@@ -260,7 +259,7 @@ impl Hypothesis {
             clocks.rto_since = at.now;
             clocks.acked_at = at.now;
             clocks.unanswered_since = at.now;
-            clocks.progress_since = at.now;
+            (clocks.progress_since, clocks.held_since) = (at.now, at.now);
             clocks.recovery_due = None;
             clocks.not_duplicates = 0;
             // A partial acknowledgment lets the next hole leave again (RFC 6582 section 3.2).

@@ -299,7 +299,7 @@ impl Hypothesis {
         let more_queued = seg.text_end().lt(self.stream_end());
         let outstanding = tcb.snd_una != tcb.snd_nxt;
         let usable = tcb.snd_right().offset_from(tcb.snd_nxt).max(0).cast_unsigned();
-        let waited = sent.at.saturating_sub(self.clocks.progress_since);
+        let waited = sent.at.saturating_sub(self.clocks.held_since);
         let half_window = tcb.max_snd_wnd / 2;
         if more_queued && seg.text_end() == tcb.snd_right() && usable < half_window && usable < mss && waited < OVERRIDE {
             return Err(Misfit { level: Level::Must, ..Misfit::new(rules::SENDER_SILLY_WINDOW, "silly-window", BREAKS) });

@@ -472,7 +472,7 @@ impl Hypothesis {
         if idle {
             self.sent_head(sent);
         }
-        self.clocks.progress_since = sent.at;
+        (self.clocks.progress_since, self.clocks.held_since) = (sent.at, sent.from);
         if self.clocks.recovery_due.take_if(|due| due.rule == rules::LIMITED_TRANSMIT).is_some() {
             self.clocks.flight.limited = self.conn.tcb().map(|t| (t.snd_una, sent.segment.end()));
         }

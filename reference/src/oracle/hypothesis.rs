@@ -140,6 +140,8 @@ pub(crate) struct Clocks {
     pub(crate) sacked: bool,
     /// When something last happened that lets the stack send: a write, an acknowledgment, a window, an emission.
     pub(crate) progress_since: Micros,
+    /// Since when text can have waited for a better window: when it was written, or the last that left before it, or was acknowledged.
+    pub(crate) held_since: Micros,
     /// When the first unanswered transmission was sent.
     pub(crate) unanswered_since: Micros,
     /// TIME-WAIT's timer: earliest and latest start.
@@ -226,6 +228,8 @@ pub(crate) struct User {
     pub(crate) readable: u32,
     /// The peer's FIN is taken.
     pub(crate) eof: bool,
+    /// The user opened it.
+    pub(crate) opened: bool,
     /// The connection was established.
     pub(crate) established: bool,
     /// How it ended.
@@ -390,6 +394,11 @@ impl Hypothesis {
             early_resets: 0,
             past: None,
         }
+    }
+
+    /// The incarnation that a new connection of the same ends is: the present one where no socket stands for it.
+    pub(crate) fn next_stream(&self) -> usize {
+        self.user.stream + usize::from(self.user.established || self.user.opened)
     }
 
     /// The number of the octet behind the last that the user wrote: where the FIN goes.

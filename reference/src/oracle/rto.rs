@@ -112,6 +112,7 @@ impl Hypothesis {
         if sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min {
             self.clocks.backoff = (self.clocks.backoff + 1).min(16);
             self.clocks.last_gap = 0;
+            self.clocks.backoff_until = self.conn.tcb().map_or(self.clocks.backoff_until, |t| t.snd_nxt);
             self.clocks.resend_below = self.conn.tcb().map(|t| (sent.segment.end(), t.snd_nxt));
         }
         self.resent_head(sent);

@@ -14,10 +14,10 @@ use crate::tcb::{Conn, Tcb};
 impl Hypothesis {
     /// Active OPEN: a SYN is owed.
     pub(crate) fn opening(&mut self, at: &At<'_>) {
-        let stream = self.user.stream + usize::from(self.user.established || self.user.ended.is_some() || self.user.written > 0);
+        let stream = self.next_stream();
         let (habits, ways) = (self.habits, std::mem::take(&mut self.ways));
         *self = Hypothesis { habits, ways, ..Hypothesis::new() };
-        self.user.stream = stream;
+        (self.user.stream, self.user.opened) = (stream, true);
         self.note(rules::OPEN_ACTIVE, at);
         self.dues.syn = Some(Due { optional: at.profile.lets(Lenience::SilenceForSyn), ..self.due(rules::OPEN_ACTIVE, at) });
         self.iss_unseen = true;
@@ -34,7 +34,7 @@ impl Hypothesis {
             self.user.written_early = self.user.written;
         }
         if nothing_waiting {
-            self.clocks.progress_since = at.now;
+            (self.clocks.progress_since, self.clocks.held_since) = (at.now, at.now);
         }
     }
 

@@ -149,7 +149,7 @@ impl Stack {
         let retired = endpoint.arrive(segment, listening, iss, self.now, &policy, self.mutant);
         if let Some(old) = retired {
             self.opened += 1;
-            self.retire(&tuple, old);
+            self.retire(old);
         }
         // What has returned to TIME-WAIT (RFC 9293 MAY-2) waits for nobody.
         let waits = !matches!(endpoint.conn.state(listening), State::Closed | State::Listen | State::TimeWait);
@@ -281,6 +281,9 @@ impl Stack {
             }
             return CallResult::Error(CallError::AddressInUse);
         }
+        if let Some(old) = self.endpoints.remove(&key(&tuple)) {
+            self.retire(old);
+        }
         self.sockets.push(Socket::Connection { tuple, gone: None });
         let socket = self.last_socket();
         let iss = self.isn(&tuple);
@@ -398,17 +401,10 @@ impl Stack {
     }
 
     /// An endpoint's earlier incarnation: its socket keeps it.
-    fn retire(&mut self, tuple: &Tuple, old: Endpoint) {
-        if old.socket.is_none() {
-            return;
-        }
-        for socket in &mut self.sockets {
-            if let Socket::Connection { tuple: t, gone: gone @ None } = socket
-                && t == tuple
-            {
-                *gone = Some(Box::new(old));
-                return;
-            }
+    fn retire(&mut self, old: Endpoint) {
+        let socket = old.socket.and_then(|s| self.sockets.get_mut(s as usize));
+        if let Some(Socket::Connection { gone, .. }) = socket {
+            *gone = Some(Box::new(old));
         }
     }
 
