@@ -56,22 +56,26 @@ impl Hypothesis {
             reset.answer(Answer::MayReset(ResetForm::answering(segment)), rules::OPTION_ILLEGAL, segment, at);
             out.extend([dropped, reset]);
         }
-        if at.port == Port::Full && self.conn == Conn::Absent && segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
-            let last = Last { rule: rules::LISTEN_SYN, event: at.event, state: State::Listen, silent_at: Some(at.now) };
-            out.push(Hypothesis { last, ..self.clone() });
-        }
-        if at.port == Port::Full && self.conn == Conn::Absent {
-            // A stack may have no listener left for it: then the port is a closed one.
-            let mut outcomes = Vec::new();
-            arrive(&Conn::Absent, segment, &Env { listening: false, ..self.env(at) }, &mut outcomes);
-            out.extend(outcomes.into_iter().map(|o| self.clone().follow(o, segment, at)));
-        }
         self.takes_lightly(at, out);
         self.each_age(at, |h| {
+            if at.port == Port::Full && h.conn == Conn::Absent {
+                h.without_room(segment, at, out);
+            }
             let mut outcomes = Vec::with_capacity(4);
             arrive(&h.conn, segment, &h.env(at), &mut outcomes);
             out.extend(outcomes.into_iter().map(|o| h.clone().follow(o, segment, at)));
         });
+    }
+
+    /// The listener has no room: a SYN is dropped, or the stack has no listener left for it, and the port is a closed one.
+    fn without_room(&self, segment: &Segment, at: &At<'_>, out: &mut Vec<Hypothesis>) {
+        if segment.is_syn() && !segment.is_ack() && !segment.is_rst() {
+            let last = Last { rule: rules::LISTEN_SYN, event: at.event, state: State::Listen, silent_at: Some(at.now) };
+            out.push(Hypothesis { last, ..self.clone() });
+        }
+        let mut outcomes = Vec::new();
+        arrive(&Conn::Absent, segment, &Env { listening: false, ..self.env(at) }, &mut outcomes);
+        out.extend(outcomes.into_iter().map(|o| self.clone().follow(o, segment, at)));
     }
 
     /// What an oracle would follow that lets a stack ignore segments, or end connections for them.

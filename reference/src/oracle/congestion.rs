@@ -21,6 +21,8 @@ pub(crate) struct Flight {
     limit: u32,
     /// The same where an acknowledgment of less than a segment lets no more grow than it acknowledges, as a SHOULD.
     counted: u32,
+    /// A loss has set ssthresh: the window may grow as congestion avoidance lets it, whatever an acknowledgment's size.
+    avoids: bool,
     /// What set the bound.
     phase: Phase,
     /// After a time-out: SND.NXT when it expired, and the octets in flight that were sent since. Until that is acknowledged the bound is of these.
@@ -87,7 +89,7 @@ impl Flight {
     /// bound; RFC 9438 leaves 0.7 of it.
     fn halve(&mut self, mss: u32) {
         let left = (self.limit / 10 * 7).max(2 * mss) + mss;
-        self.counted = u32::MAX;
+        self.avoids = true;
         self.after = Some(left);
         self.limit = left + 3 * mss;
         self.phase = Phase::Halved;
@@ -158,7 +160,7 @@ impl Hypothesis {
     pub(crate) fn never_recovered(&mut self) {
         let clocks = &mut self.clocks;
         if let Some((limit, phase)) = clocks.flight.before.take() {
-            let flight = Flight { limit, counted: u32::MAX, phase, after: None, recover: None, ..clocks.flight };
+            let flight = Flight { limit, phase, after: None, recover: None, ..clocks.flight };
             (clocks.flight, clocks.after_loss) = (flight, AfterLoss::default());
         }
     }
@@ -190,7 +192,7 @@ impl Hypothesis {
         let most = if flight.phase == Phase::Halved { mss } else { octets.max(mss) };
         flight.limit = flight.limit.saturating_add(most);
         // "cwnd += min (N, SMSS)" is RECOMMENDED against receivers that divide their acknowledgments.
-        flight.counted = flight.counted.saturating_add(most.min(octets)).min(flight.limit);
+        flight.counted = if flight.avoids { flight.limit } else { flight.counted.saturating_add(most.min(octets)).min(flight.limit) };
         flight.restart = None;
         flight.short_until = flight.short_until.filter(|end| tcb.snd_una.lt(*end));
         if let Some((_, spent)) = &mut flight.recovery {
@@ -223,7 +225,7 @@ impl Hypothesis {
         let flight = self.clocks.flight;
         let first = (flight.recovery.is_none()).then_some((flight.limit, sent.segment.end()));
         let before_loss = first.or(flight.before_loss);
-        self.clocks.flight = Flight { limit: mss, counted: u32::MAX, phase: Phase::Loss, recovery, before_loss, ..flight };
+        self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, before_loss, ..flight };
         // How slow start and the avoidance share what follows does not show.
         self.clocks.after_loss = AfterLoss::default();
     }

@@ -137,9 +137,9 @@ impl Connection {
         self.hypotheses.iter().map(|h| h.user.stream).max().unwrap_or(0)
     }
 
-    /// Whether it takes room in its listener's queue: half-open, or established and not accepted yet.
+    /// Whether it may take room in its listener's queue: half-open, or established and not accepted yet.
     pub(crate) fn queued(&self) -> bool {
-        self.waits() && self.hypotheses.iter().any(|h| h.conn != Conn::Absent || h.user.established)
+        self.waits() && self.hypotheses.iter().any(|h| h.conn != Conn::Absent || h.user.established || !h.deferred.is_empty())
     }
 
     /// Whether its latest incarnation waits for `accept`.

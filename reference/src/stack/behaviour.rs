@@ -113,6 +113,7 @@ impl Timers {
             first_unanswered,
             full_unacked,
             duplicate_acks,
+            limited_transmit,
             challenges,
             cwnd,
             ssthresh,
@@ -131,7 +132,7 @@ impl Timers {
         challenges.map(|(began, sent)| (now - began, sent)).filter(|(since, _)| *since < CHALLENGE_INTERVAL).hash(to);
         timing.map(|(seq, at)| (seq, now - at)).hash(to);
         (keepalives, rto, srtt, timeouts, full_unacked, duplicate_acks).hash(to);
-        (cwnd, ssthresh, fast_recovery, recover, partial_ack).hash(to);
+        (cwnd, ssthresh, fast_recovery, recover, partial_ack, limited_transmit).hash(to);
     }
 }
 

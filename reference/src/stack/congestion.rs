@@ -29,6 +29,8 @@ impl Endpoint {
             let counts = same || self.mutated(Fault::Departs, rules::DUPLICATE_ACK);
             if segment.is_ack() && acceptable && segment.ack == tcb.snd_una && counts && data {
                 self.timers.duplicate_acks += 1;
+                let more = self.timers.recover.is_none() && self.timers.duplicate_acks <= 2;
+                self.timers.limited_transmit = more && !self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT);
             }
             let rule = if tcb.snd_wnd == 0 { rules::PROBED_FOR_EVER } else { rules::SHRUNK_NO_TIMEOUT };
             if (tcb.snd_wnd == 0 || tcb.snd_right().lt(tcb.snd_nxt)) && !self.mutated(Fault::GivesUpAtOnce, rule) {
@@ -86,6 +88,7 @@ impl Endpoint {
         }
         self.timers.timeouts = 0;
         self.timers.duplicate_acks = 0;
+        self.timers.limited_transmit = false;
         self.timers.first_unanswered = now;
         let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
         if una == nxt {

@@ -90,6 +90,8 @@ pub(crate) struct Timers {
     pub(crate) first_unanswered: Micros,
     pub(crate) full_unacked: u32,
     pub(crate) duplicate_acks: u32,
+    /// The first or second duplicate acknowledgment lets one more segment leave (RFC 3042).
+    pub(crate) limited_transmit: bool,
     /// When the interval began in which challenge ACKs are counted, and how many were sent.
     pub(crate) challenges: Option<(Micros, u32)>,
     pub(crate) cwnd: u32,

@@ -213,6 +213,7 @@ impl Endpoint {
             self.arm_retransmit(now);
         }
         self.send_new(now, policy, 0);
+        self.timers.limited_transmit = false;
     }
 
     /// Sends new text and the FIN; `probe` octets may pass a closed window.
@@ -228,10 +229,9 @@ impl Endpoint {
             self.restart_after_idleness(now);
             let Conn::Open(t) = &self.conn else { return };
             let cwnd = if self.timers.cwnd == 0 { initial_window(u32::from(t.believed_mss())) } else { self.timers.cwnd };
-            // RFC 3042: each of the first two duplicate acknowledgments lets a new segment leave.
-            let limited = if self.timers.recover.is_none() { self.timers.duplicate_acks.min(2) * u32::from(t.believed_mss()) } else { 0 };
-            let limited = if self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT) { 0 } else { limited };
-            let cwnd = cwnd + limited;
+            // RFC 3042: one segment, as long as no more than "the congestion window plus 2*SMSS" is outstanding.
+            let mss = u32::from(t.believed_mss());
+            let cwnd = if self.timers.limited_transmit { cwnd.max((flight + mss).min(cwnd + 2 * mss)) } else { cwnd };
             let beyond = u32::from(t.snd_wnd > 0 && self.mutated(Fault::OneBeyond, rules::WINDOW_BEYOND));
             let window = self.window_taken(t);
             let usable = window.saturating_add(beyond).saturating_sub(flight).max(probe);
@@ -279,6 +279,7 @@ impl Endpoint {
                 t.fin_sent = fin.then(|| end - 1);
                 t.snd_nxt = end;
             }
+            self.timers.limited_transmit = false;
             self.cwr &= !segment.flags.has(Flags::CWR);
             self.timers.persist = None;
             self.timers.sent_at = Some(now);
