@@ -38,7 +38,7 @@ pub struct Trial {
     pub mutant: &'static Mutant,
     /// What found it out.
     pub killed: Killed,
-    /// The rules that the run named, each once, in the order in which they showed.
+    /// The rules that the run named, each once: of each finding its rule, then the other suspects that it names.
     pub named: Vec<RuleId>,
 }
 
@@ -110,8 +110,10 @@ fn breaks(finding: &Finding) -> bool {
 fn named(findings: &[Finding]) -> Vec<RuleId> {
     let mut named = Vec::new();
     for finding in findings.iter().filter(|f| breaks(f)) {
-        if !named.contains(&finding.rule) {
-            named.push(finding.rule);
+        for rule in std::iter::once(finding.rule).chain(finding.suspects.iter().copied()) {
+            if !named.contains(&rule) {
+                named.push(rule);
+            }
         }
     }
     named

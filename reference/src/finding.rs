@@ -72,6 +72,8 @@ impl fmt::Display for Class {
 pub struct Finding {
     /// The rule.
     pub rule: RuleId,
+    /// Other rules, the likeliest first and two at most: that one of them was broken would explain what was seen as well.
+    pub suspects: Vec<RuleId>,
     /// How it counts.
     pub class: Class,
     /// The state of the connection, as the oracle understood it, when the rule was broken.

@@ -211,7 +211,7 @@ impl Linter {
         let own = self.connections.get(&tuple).and_then(|c| c.own.as_ref());
         let state = own.map_or(State::Closed, |_| State::Established);
         let (tuple, event, at, allowed) = (Some(tuple), self.event, self.at, vec![allowed.to_owned()]);
-        self.findings.push(Finding { rule, class, state, tuple, event, cause: None, at, kind, seen, allowed });
+        self.findings.push(Finding { rule, suspects: Vec::new(), class, state, tuple, event, cause: None, at, kind, seen, allowed });
     }
 
     fn emit(&mut self, tuple: Tuple, segment: &Segment, defects: &[WireDefect], event: &Event) {

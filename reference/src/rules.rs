@@ -1,5 +1,6 @@
 //! The ids that code cites, one constant each; a test proves that all stand in the catalogue.
 
+use crate::api::Call;
 use crate::catalogue::RuleId;
 use crate::state::State;
 
@@ -364,6 +365,39 @@ pub fn abort(state: State) -> RuleId {
         State::SynReceived | State::Established | State::FinWait1 | State::FinWait2 | State::CloseWait => ABORT_OPEN,
         State::Closing | State::LastAck | State::TimeWait => ABORT_LATE,
     }
+}
+
+/// The rule for a user's call on a connection in this state (RFC 9293 section 3.10), where the section has the call.
+#[must_use]
+pub fn of_call(call: &Call, state: State) -> Option<RuleId> {
+    match call {
+        Call::Listen { .. } => Some(OPEN_PASSIVE),
+        Call::Connect { .. } => Some(OPEN_ACTIVE),
+        Call::Send { .. } => Some(match state {
+            State::Closed => SEND_CLOSED,
+            State::Listen => SEND_LISTEN,
+            State::SynSent | State::SynReceived => SEND_EARLY,
+            State::Established | State::CloseWait => SEND,
+            State::FinWait1 | State::FinWait2 | State::Closing | State::LastAck | State::TimeWait => SEND_CLOSING,
+        }),
+        Call::Recv { .. } => match state {
+            State::Closed => None,
+            State::Listen | State::SynSent | State::SynReceived => Some(RECEIVE_EARLY),
+            State::Established | State::FinWait1 | State::FinWait2 => Some(RECEIVE),
+            State::CloseWait => Some(RECEIVE_CLOSE_WAIT),
+            State::Closing | State::LastAck | State::TimeWait => Some(RECEIVE_LATE),
+        },
+        Call::Shutdown { .. } | Call::Close { .. } => Some(close(state)),
+        Call::Abort { .. } => Some(abort(state)),
+        Call::State { .. } => Some(STATUS),
+        Call::Accept { .. } | Call::Set { .. } => None,
+    }
+}
+
+/// Whether the rule says what a segment does that arrives (RFC 9293 section 3.10.7).
+#[must_use]
+pub fn is_of_arrivals(rule: RuleId) -> bool {
+    rule.0.contains(":3.10.7")
 }
 
 /// Whether an ACK by this rule is a challenge (RFC 5961): what came may have been sent by somebody who guesses.

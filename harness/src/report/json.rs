@@ -79,6 +79,7 @@ fn finding(judged: &Judged) -> Value {
         "at_us": f.at,
         "seen": f.seen,
         "allowed": f.allowed,
+        "suspects": f.suspects.iter().map(|rule| rule.0).collect::<Vec<_>>(),
     })
 }
 

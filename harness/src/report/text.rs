@@ -99,6 +99,10 @@ fn finding(judged: &Judged, colour: Colour) -> String {
     for (i, allowed) in f.allowed.iter().enumerate() {
         let _ = writeln!(text, "    {} {allowed}", if i == 0 { "allowed:" } else { "or:     " });
     }
+    for suspect in &f.suspects {
+        let says = suspect.entry().map_or("", |r| r.paraphrase);
+        let _ = writeln!(text, "    perhaps: {suspect} instead: {says}");
+    }
     text
 }
 

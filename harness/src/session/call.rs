@@ -1,6 +1,7 @@
 //! User calls by the vector's own socket names.
 
 use tcp_reference::api::{Call, CallError, CallResult, Micros, SetOption, SocketId};
+use tcp_reference::rules;
 use tcp_reference::state::State;
 use tcp_reference::trace::What;
 use tcp_vectors::model::{CallStep, Payload, Returned, Step, VectorCall};
@@ -61,6 +62,7 @@ impl Session<'_> {
             return Ok(());
         };
         self.last_stimulus = self.trace.events.len();
+        self.called = rules::of_call(&request, self.state());
         let patience = self.now + PATIENCE;
         loop {
             let event = self.trace.events.len();

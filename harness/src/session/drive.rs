@@ -43,6 +43,8 @@ pub(super) struct Session<'a> {
     pub(super) unmatched: Vec<Seen>,
     /// Index into the trace of the last stimulus.
     pub(super) last_stimulus: usize,
+    /// Where it was a user's call: the rule for it.
+    pub(super) called: Option<RuleId>,
     /// Findings of the session's own.
     pub(super) own: Vec<Finding>,
     /// The rule under which a failed assertion counts; `None` for a script, which has none.
@@ -97,6 +99,7 @@ impl<'a> Session<'a> {
             now: 0,
             unmatched: Vec::new(),
             last_stimulus: 0,
+            called: None,
             own: Vec::new(),
             rule,
             views: Vec::new(),

@@ -2,6 +2,7 @@
 
 use tcp_reference::api::Micros;
 use tcp_reference::finding::{Class, Finding};
+use tcp_reference::rules;
 use tcp_reference::segment::{Flags, Segment};
 use tcp_reference::state::State;
 use tcp_vectors::model::{ExpectSpec, Num, Step};
@@ -27,6 +28,7 @@ impl Session<'_> {
         let earliest = from + step.after - (step.after / 10).min(TOLERANCE);
         let until = from + step.until.unwrap_or(step.after + PATIENCE);
         let flow = self.flow(spec.flow);
+        self.called = self.called.filter(|_| step.after == 0);
         self.drain()?;
         loop {
             match self.search(spec, earliest, step.after > 0) {
@@ -43,7 +45,7 @@ impl Session<'_> {
                     let wanted = wanted(spec, &seen.before);
                     let allowed = if early { format!("{wanted}, not before {:.3} s", seconds(earliest)) } else { wanted };
                     self.take(i, spec.flow);
-                    self.fail(event, Some(self.last_stimulus), "expectation", format!("the stack sent {text}"), allowed);
+                    self.fail(event, Some(self.last_stimulus), EXPECTATION, format!("the stack sent {text}"), allowed);
                     return Ok(());
                 }
                 Found::Nothing if self.now >= until => {
@@ -51,7 +53,7 @@ impl Session<'_> {
                     self.hear_the_oracle(until)?;
                     let wanted = wanted(spec, &self.flows[flow].view);
                     let allowed = format!("{wanted}, by {:.3} s", seconds(until));
-                    self.fail(event, Some(self.last_stimulus), "expectation", "nothing was sent".to_owned(), allowed);
+                    self.fail(event, Some(self.last_stimulus), EXPECTATION, "nothing was sent".to_owned(), allowed);
                     return Ok(());
                 }
                 Found::Nothing => self.advance_towards(until)?,
@@ -95,17 +97,29 @@ impl Session<'_> {
         });
     }
 
+    /// The state of the first flow's connection, as the oracle understands it.
+    pub(super) fn state(&self) -> State {
+        let tuple = self.flows.first().map(|f| f.tuple);
+        tuple.and_then(|t| self.oracle.states(&t).first().copied()).unwrap_or(State::Closed)
+    }
+
     /// Notes that an assertion failed.
     pub(super) fn fail(&mut self, event: usize, cause: Option<usize>, kind: &'static str, seen: String, allowed: String) {
         let Some(rule) = self.rule else { return };
-        let tuple = self.flows.first().map(|f| f.tuple);
-        let state = tuple.and_then(|t| self.oracle.states(&t).first().copied()).unwrap_or(State::Closed);
+        // What a call returns is no fault of what a segment does that arrived before; what leaves after it may be.
+        let called = self.called.filter(|called| rules::is_of_arrivals(rule) && *called != rule);
+        let (rule, suspects) = match called {
+            Some(called) if kind == EXPECTATION => (rule, vec![called]),
+            Some(called) => (called, vec![rule]),
+            None => (rule, Vec::new()),
+        };
+        let (tuple, state) = (self.flows.first().map(|f| f.tuple), self.state());
         let seen = match self.called(event) {
             call if call.is_empty() => seen,
             call => format!("{call} returned {seen}"),
         };
         let at = self.trace.events.get(event).map_or(self.now, |e| e.at);
-        self.own.push(Finding { rule, class: Class::Violates, state, tuple, event, cause, at, kind, seen, allowed: vec![allowed] });
+        self.own.push(Finding { rule, suspects, class: Class::Violates, state, tuple, event, cause, at, kind, seen, allowed: vec![allowed] });
     }
 }
 
@@ -147,6 +161,8 @@ fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
 }
 
+/// The kind of a finding that what a vector expects did not leave.
+const EXPECTATION: &str = "expectation";
 /// How long the oracle's deadline may lie behind that of an assertion, so that it is waited for.
 const SOON: Micros = 1_500_000;
 /// How long a `>` line without an end waits behind its time.

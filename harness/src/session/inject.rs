@@ -22,6 +22,7 @@ impl Session<'_> {
     pub(super) fn inject(&mut self, group: &[Step]) -> Result<(), Stop> {
         self.drain()?;
         self.last_stimulus = self.trace.events.len();
+        self.called = None;
         let together = if self.clock == Clock::Real { 1 } else { group.len().max(1) };
         for part in group.chunks(together) {
             let mut datagrams = Vec::with_capacity(part.len());
@@ -49,6 +50,7 @@ impl Session<'_> {
         };
         self.drain()?;
         self.last_stimulus = self.trace.events.len();
+        self.called = None;
         self.keep_view(line, spec.flow, &view);
         self.trace.push(self.now, What::Arrive { tuple, arrival: Arrival::Icmp(Icmp { error: spec.error, seq }) });
         let reply = self.target.deliver(&[datagram])?;

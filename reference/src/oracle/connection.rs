@@ -413,7 +413,9 @@ impl Connection {
                 }
             }
             (Kind::Status(reported), _) => {
-                let any = at.profile.lets(Lenience::StatusUnchecked);
+                // A stack whose STATUS is wrong about a state tells it wrong each time.
+                let wrong = h.blame.is_some_and(|b| b.rule == rules::STATUS) && h.conn != Conn::Absent && reported != State::Closed;
+                let any = wrong || at.profile.lets(Lenience::StatusUnchecked);
                 h.each_age(at, |h| out.extend((any || h.fits_status(reported)).then(|| h.clone())));
                 if out.len() == from && broken {
                     h.broken_status(reported, at.event, out);

@@ -335,12 +335,16 @@ impl Hypothesis {
         // A stack that goes back after a time-out, or whose peer shrank the window, may show a lower SND.NXT.
         let rewound = self.clocks.resend_below.is_some() || tcb.snd_right().lt(tcb.snd_nxt) || self.clocks.timeouts > 0;
         let rewound = rewound || sent.profile.lets(Lenience::SeqBehind);
+        let una = tcb.snd_una;
         let in_place = seg.seq == tcb.snd_nxt || (rewound && seg.seq.ge(tcb.snd_una) && seg.seq.le(tcb.snd_nxt));
         if !in_place {
             if let Some(licence) = self.probe(sent)? {
                 return Ok(licence);
             }
-            let wrong = Misfit::new(rules::SYNC_UNACCEPTABLE, "seq", BREAKS);
+            let by_timer = seg.seq == una && self.outstanding() && sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min;
+            // The number of what the timer makes leave again, but nothing of it.
+            let resent = by_timer.then(|| Misfit::new(rules::RETRANSMISSION_TIMEOUT, "flags", GARBLED));
+            let wrong = resent.unwrap_or(Misfit::new(rules::SYNC_UNACCEPTABLE, "seq", BREAKS));
             return Err(self.ack_owed().map_or(wrong, |d| Misfit::garbled(d, "seq")));
         }
         let due = self.ack_owed().or(self.dues.ack_soon);
@@ -419,7 +423,8 @@ impl Hypothesis {
             return Err(Misfit::new(rules::SEND, "gap", BREAKS));
         }
         if seg.seq.lt(tcb.snd_una) && seg.end().le(tcb.snd_una) {
-            return Err(Misfit::new(rules::RETRANSMISSION_TIMEOUT, "acknowledged-octets", BREAKS));
+            // "Any segments on the retransmission queue that are thereby entirely acknowledged are removed."
+            return Err(Misfit::new(rules::ACK_NEW, "acknowledged-octets", BREAKS));
         }
         let new = seg.end().gt(tcb.snd_nxt);
         let beyond = new && seg.text_end().gt(tcb.snd_right()) && !seg.payload.is_empty();

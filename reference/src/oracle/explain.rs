@@ -36,6 +36,7 @@ pub(crate) fn finding(tuple: Tuple, blame: &Blame, before: &[Hypothesis], entry:
     }
     Finding {
         rule: blame.rule,
+        suspects: Vec::new(),
         class: Class::of(level),
         state: blame.state,
         tuple: Some(tuple),

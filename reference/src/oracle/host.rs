@@ -351,6 +351,7 @@ impl Oracle {
                     self.judge(tuple, index, Kind::Wrote { octets: *n, urgent: *urgent }, stream, trace);
                 }
             }
+            (Call::Send { socket, .. }, CallResult::Error(error)) => self.refused_to_send(index, *socket, error, trace),
             (
                 Call::Recv { socket, .. }
                 | Call::Send { socket, .. }
@@ -386,6 +387,21 @@ impl Oracle {
         if taken > 0 && !self.profile.lets(Lenience::SendUnchecked) {
             let state = tuple.and_then(|t| self.states(&t).first().copied()).unwrap_or(State::Listen);
             self.findings.push(Finding { state, tuple, ..observed(rule, "send", index, trace, allowed) });
+        }
+    }
+
+    /// SEND says that the connection is gone, and it certainly is there (RFC 9293 section 3.10.2).
+    fn refused_to_send(&mut self, index: usize, socket: SocketId, error: &CallError, trace: &Trace) {
+        let gone = matches!(error, CallError::Closed | CallError::NotConnected | CallError::Reset | CallError::Refused);
+        let Some((tuple, stream)) = self.connection_of(socket).filter(|_| gone && !self.profile.lets(Lenience::SendUnchecked)) else { return };
+        let Some(c) = self.connections.get(&tuple).filter(|c| c.unjudged.is_none() && c.suspects.is_none()) else { return };
+        let open = |h: &Hypothesis| {
+            let state = h.conn.state(false);
+            let takes = matches!(state, State::Established | State::CloseWait) && h.user.closed.is_none();
+            h.user.stream == stream && takes && h.deferred.is_empty() && !h.may_have_given_up(self.now, &self.profile)
+        };
+        if c.hypotheses.iter().all(open) {
+            self.find(rules::SEND, "send", tuple, index, trace, "the octets are taken, or \"error: insufficient resources\"");
         }
     }
 
@@ -529,6 +545,7 @@ impl Oracle {
 pub(super) fn observed(rule: RuleId, kind: &'static str, event: usize, trace: &Trace, allowed: &str) -> Finding {
     Finding {
         rule,
+        suspects: Vec::new(),
         class: Class::Violates,
         state: State::Closed,
         tuple: None,

@@ -45,6 +45,7 @@ impl Connection {
     fn departure(&self, rule: RuleId, event: usize, context: &Context<'_>, h: &Hypothesis) -> Finding {
         Finding {
             rule,
+            suspects: Vec::new(),
             class: Class::Departs,
             state: h.last.state,
             tuple: Some(self.tuple),
@@ -125,6 +126,7 @@ impl Connection {
         others.iter().for_each(|h| certain.keep_common(&h.ways));
         let variant = |way: &Way| Finding {
             rule: way.rule,
+            suspects: Vec::new(),
             class: Class::Variant,
             state: way.state,
             tuple: Some(self.tuple),
@@ -150,9 +152,17 @@ impl Connection {
             let (cost, surprise, event) = blame.rank();
             (usize::from(cost) + besides, surprise, event)
         };
-        let best = self.hypotheses.iter().filter_map(|h| Some((h.blame?, h.departs.0.len()))).min_by_key(cost);
-        let Some((blame, _)) = best else { return };
-        judged.findings.extend(suspects.charges.into_iter().find(|(b, _)| *b == blame).map(|(_, finding)| finding));
+        let mut left: Vec<(Blame, usize)> = self.hypotheses.iter().filter_map(|h| Some((h.blame?, h.departs.0.len()))).collect();
+        left.sort_by_key(cost);
+        let Some(&(blame, _)) = left.first() else { return };
+        let mut others: Vec<RuleId> = Vec::new();
+        for rule in left.iter().map(|(b, _)| b.rule).filter(|rule| *rule != blame.rule) {
+            if others.len() < OTHER_SUSPECTS && !others.contains(&rule) {
+                others.push(rule);
+            }
+        }
+        let charged = suspects.charges.into_iter().find(|(b, _)| *b == blame);
+        judged.findings.extend(charged.map(|(_, finding)| Finding { suspects: others, ..finding }));
         self.hypotheses.retain(|h| h.blame == Some(blame));
         for h in &mut self.hypotheses {
             h.blame = None;
@@ -184,5 +194,7 @@ impl Connection {
 const CHECKPOINTS: usize = 4;
 /// Most explanations with a fault at a time.
 const MAX_ASSUMED: usize = 400;
+/// Rules told beside the likeliest.
+const OTHER_SUSPECTS: usize = 2;
 /// Entries after which the likeliest of several suspected faults is named.
 const SUSPECTED_FOR: usize = 24;

@@ -275,6 +275,8 @@ impl Hypothesis {
             {
                 rules::RECEIVE_LATE
             }
+            // "RECEIVEs must be satisfied by data already on hand" after the FIN.
+            (CallResult::Eof, None) if self.user.eof => rules::RECEIVE_CLOSE_WAIT,
             (CallResult::Eof | CallResult::Error(CallError::Reset), _) => rules::NORMAL_OR_ABORTED,
             (_, Some(Ended::By(_))) => self.last.rule,
             _ if self.user.eof && self.user.read == self.user.readable => rules::RECEIVE_CLOSE_WAIT,
