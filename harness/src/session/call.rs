@@ -8,6 +8,7 @@ use tcp_vectors::model::{CallStep, Payload, Returned, Step, VectorCall};
 
 use super::Stop;
 use super::drive::{CONNECT_TO, LISTEN_PORT, Session};
+use super::expect::READ;
 use super::pattern::Pattern;
 
 /// What a vector's socket name stands for.
@@ -246,7 +247,7 @@ fn kind_of(call: &VectorCall) -> &'static str {
         VectorCall::Accept(_) => "accept-result",
         VectorCall::Connect(_) => "connect-result",
         VectorCall::Write(..) | VectorCall::SendUrgent(..) => "write-result",
-        VectorCall::Read(..) => "read-result",
+        VectorCall::Read(..) => READ,
         VectorCall::Shutdown(..) => "shutdown-result",
         VectorCall::Close(_) => "close-result",
         VectorCall::LingerZero(_) | VectorCall::Set(..) => "set-result",

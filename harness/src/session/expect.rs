@@ -106,10 +106,10 @@ impl Session<'_> {
     /// Notes that an assertion failed.
     pub(super) fn fail(&mut self, event: usize, cause: Option<usize>, kind: &'static str, seen: String, allowed: String) {
         let Some(rule) = self.rule else { return };
-        // What a call returns is no fault of what a segment does that arrived before; what leaves after it may be.
+        // That a call fails is no fault of what a segment does that arrived before; what is read or leaves afterwards may be.
         let called = self.called.filter(|called| rules::is_of_arrivals(rule) && *called != rule);
         let (rule, suspects) = match called {
-            Some(called) if kind == EXPECTATION => (rule, vec![called]),
+            Some(called) if [EXPECTATION, READ].contains(&kind) => (rule, vec![called]),
             Some(called) => (called, vec![rule]),
             None => (rule, Vec::new()),
         };
@@ -119,7 +119,19 @@ impl Session<'_> {
             call => format!("{call} returned {seen}"),
         };
         let at = self.trace.events.get(event).map_or(self.now, |e| e.at);
-        self.own.push(Finding { rule, suspects, class: Class::Violates, state, tuple, event, cause, at, kind, seen, allowed: vec![allowed] });
+        self.own.push(Finding {
+            rule,
+            suspects,
+            class: Class::Violates,
+            state,
+            tuple,
+            event,
+            cause,
+            at,
+            kind,
+            seen,
+            allowed: vec![allowed],
+        });
     }
 }
 
@@ -161,6 +173,8 @@ fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
 }
 
+/// The kind of a finding that a read returned something else.
+pub(super) const READ: &str = "read-result";
 /// The kind of a finding that what a vector expects did not leave.
 const EXPECTATION: &str = "expectation";
 /// How long the oracle's deadline may lie behind that of an assertion, so that it is waited for.

@@ -393,7 +393,9 @@ impl Oracle {
     /// SEND says that the connection is gone, and it certainly is there (RFC 9293 section 3.10.2).
     fn refused_to_send(&mut self, index: usize, socket: SocketId, error: &CallError, trace: &Trace) {
         let gone = matches!(error, CallError::Closed | CallError::NotConnected | CallError::Reset | CallError::Refused);
-        let Some((tuple, stream)) = self.connection_of(socket).filter(|_| gone && !self.profile.lets(Lenience::SendUnchecked)) else { return };
+        let Some((tuple, stream)) = self.connection_of(socket).filter(|_| gone && !self.profile.lets(Lenience::SendUnchecked)) else {
+            return;
+        };
         let Some(c) = self.connections.get(&tuple).filter(|c| c.unjudged.is_none() && c.suspects.is_none()) else { return };
         let open = |h: &Hypothesis| {
             let state = h.conn.state(false);
