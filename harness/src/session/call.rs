@@ -106,7 +106,7 @@ impl Session<'_> {
     /// A step on a name that stands for nothing that could perform it. In a script, whose steps are cut, it is passed over, and so is what only
     /// follows from a finding. In a vector nothing may be passed over in silence.
     fn meaningless(&self, step: &Step, fd: u8) -> Result<(), Stop> {
-        if self.rule.is_none() || self.lost.contains(&fd) {
+        if self.rules.is_none() || self.lost.contains(&fd) {
             return Ok(());
         }
         let why = match self.descriptors.get(&fd) {

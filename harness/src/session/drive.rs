@@ -48,7 +48,7 @@ pub(super) struct Session<'a> {
     /// Findings of the session's own.
     pub(super) own: Vec<Finding>,
     /// The rule under which a failed assertion counts; `None` for a script, which has none.
-    pub(super) rule: Option<RuleId>,
+    pub(super) rules: Option<Vec<RuleId>>,
     /// The views by which steps' numbers were resolved; steps without a line leave none.
     pub(super) views: Vec<Resolved>,
     /// See [`Outcome::edges`].
@@ -75,7 +75,7 @@ impl<'a> Session<'a> {
     pub(super) fn new(
         target: &'a mut dyn Target,
         steps: &[Step],
-        rule: Option<RuleId>,
+        rules: Option<Vec<RuleId>>,
         options: &'a Options,
         started: Instant,
     ) -> Session<'a> {
@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
             last_stimulus: 0,
             called: None,
             own: Vec::new(),
-            rule,
+            rules,
             views: Vec::new(),
             edges: HashMap::new(),
             clock,

@@ -105,14 +105,17 @@ impl Session<'_> {
 
     /// Notes that an assertion failed.
     pub(super) fn fail(&mut self, event: usize, cause: Option<usize>, kind: &'static str, seen: String, allowed: String) {
-        let Some(rule) = self.rule else { return };
+        let Some(&[rule, ref others @ ..]) = self.rules.as_deref() else { return };
         // That a call fails is no fault of what a segment does that arrived before; what is read or leaves afterwards may be.
-        let called = self.called.filter(|called| rules::is_of_arrivals(rule) && *called != rule);
-        let (rule, suspects) = match called {
-            Some(called) if [EXPECTATION, READ].contains(&kind) => (rule, vec![called]),
-            Some(called) => (called, vec![rule]),
-            None => (rule, Vec::new()),
-        };
+        let called = self.called.filter(|_| rules::is_of_arrivals(rule));
+        let accused = called.filter(|_| ![EXPECTATION, READ].contains(&kind)).unwrap_or(rule);
+        let owed = if kind == EXPECTATION { self.oracle.owed() } else { Vec::new() };
+        let mut suspects = Vec::new();
+        for suspect in owed.into_iter().chain(called).chain([rule]).chain(others.iter().copied()) {
+            if suspect != accused && !suspects.contains(&suspect) && suspects.len() < MOST_SUSPECTS {
+                suspects.push(suspect);
+            }
+        }
         let (tuple, state) = (self.flows.first().map(|f| f.tuple), self.state());
         let seen = match self.called(event) {
             call if call.is_empty() => seen,
@@ -173,6 +176,8 @@ fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
 }
 
+/// Rules named beside the first.
+const MOST_SUSPECTS: usize = 2;
 /// The kind of a finding that a read returned something else.
 pub(super) const READ: &str = "read-result";
 /// The kind of a finding that what a vector expects did not leave.

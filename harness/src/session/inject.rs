@@ -45,7 +45,7 @@ impl Session<'_> {
         let seq = view.resolve(spec.seq);
         let datagram = match wire::icmp_error(tuple, seq, spec.len, spec.error) {
             Ok(datagram) => datagram,
-            Err(_) if self.rule.is_none() => return Ok(()),
+            Err(_) if self.rules.is_none() => return Ok(()),
             Err(why) => return Err(Stop::NotPerformed(format!("line {line}: {why}"))),
         };
         self.drain()?;

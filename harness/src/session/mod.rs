@@ -159,8 +159,8 @@ pub fn run_vector(target: &mut dyn Target, vector: &Vector, options: &Options) -
         let session = Session::new(target, &[], None, &options, Instant::now());
         return session.outcome(Some(Stop::Unsupported("its waits are too long for a real clock".to_owned())));
     }
-    let rule = rules().next().map_or(ASSERTION, |r| r.id);
-    run_steps(target, &vector.steps, Some(rule), &options)
+    let rules: Vec<RuleId> = rules().map(|r| r.id).collect();
+    run_steps(target, &vector.steps, Some(if rules.is_empty() { vec![ASSERTION] } else { rules }), &options)
 }
 
 /// What a vector needs whose waits nobody would sit out.
@@ -174,12 +174,12 @@ pub fn run_script(target: &mut dyn Target, script: &Script, options: &Options) -
     run_steps(target, &script.steps, None, options)
 }
 
-/// Runs steps. With a rule they are a vector's: a failed assertion counts under it, and a step that cannot be performed ends the run as not
-/// performed. Without one they are a script's, whose steps are cut and put together at random: what makes no sense is passed over.
+/// Runs steps. With rules they are a vector's: a failed assertion counts under the first, and a step that cannot be performed ends the run as not
+/// performed. Without them they are a script's, whose steps are cut and put together at random: what makes no sense is passed over.
 #[must_use]
-pub fn run_steps(target: &mut dyn Target, steps: &[Step], rule: Option<RuleId>, options: &Options) -> Outcome {
+pub fn run_steps(target: &mut dyn Target, steps: &[Step], rules: Option<Vec<RuleId>>, options: &Options) -> Outcome {
     let started = Instant::now();
-    let mut session = Session::new(target, steps, rule, options, started);
+    let mut session = Session::new(target, steps, rules, options, started);
     let ended = session.start(steps).and_then(|()| session.all(steps)).and_then(|()| session.finish());
     session.outcome(ended.err())
 }

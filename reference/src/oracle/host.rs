@@ -166,6 +166,18 @@ impl Oracle {
         self.connections.values().find_map(|c| c.unjudged)
     }
 
+    /// The rules of what is owed whatever the explanation.
+    #[must_use]
+    pub fn owed(&self) -> Vec<RuleId> {
+        let mut owed = Vec::new();
+        for c in self.connections.values().filter(|c| c.unjudged.is_none()) {
+            let Some((first, others)) = c.hypotheses.split_first() else { continue };
+            let by_all = |rule: RuleId| others.iter().all(|h| h.owed(&self.profile).any(|due| due.rule == rule));
+            owed.extend(first.owed(&self.profile).map(|due| due.rule).filter(|rule| by_all(*rule)));
+        }
+        owed
+    }
+
     /// The earliest time at which something that is owed becomes overdue; nothing before it can be a finding of silence.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Micros> {
