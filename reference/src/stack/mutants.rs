@@ -21,6 +21,8 @@ mutants! {
     "closed-rst-seq-off": Fault::SeqOff(1), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
     "closed-rst-doubled": Fault::Doubled, at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
     "closed-rst-late": Fault::Late(700_000), at [rules::CLOSED_ACK], breaks [rules::CLOSED_ACK];
+    "closed-rst-for-syn-without-ack-bit": Fault::LacksFlags(Flags::ACK), at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
+    "closed-rst-does-not-count-text": Fault::AckLacksText, at [rules::CLOSED_NO_ACK], breaks [rules::CLOSED_NO_ACK];
     // 3.10.7.2, LISTEN.
     "listen-answers-rst": Fault::ResetAnyway, at [rules::LISTEN_RST], breaks [rules::LISTEN_RST];
     "listen-silent-to-ack": Fault::NoReply, at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK];
@@ -31,6 +33,8 @@ mutants! {
     "listen-syn-ack-doubled": Fault::Doubled, at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN, rules::RTO_TOO_EARLY];
     "listen-syn-ack-late": Fault::Late(800_000), at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN];
     "listen-answers-null": Fault::ResetAnyway, at [rules::LISTEN_OTHER], breaks [rules::LISTEN_OTHER];
+    "stray-ack-ends-listening": Fault::ListenerCloses, at [rules::LISTEN_ACK], breaks [rules::LISTEN_ACK, rules::LISTEN_SYN];
+    "listen-syn-establishes-at-once": Fault::GoesTo(State::Established), at [rules::LISTEN_SYN], breaks [rules::LISTEN_SYN, rules::STATUS];
     // 3.10.7.3, SYN-SENT.
     "syn-sent-takes-bad-ack": Fault::NoReply, at [rules::SYN_SENT_ACK_UNACCEPTABLE], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE];
     "syn-sent-rst-seq-off": Fault::SeqOff(-1), at [rules::SYN_SENT_ACK_UNACCEPTABLE], breaks [rules::SYN_SENT_ACK_UNACCEPTABLE];
@@ -44,6 +48,8 @@ mutants! {
     "syn-sent-silent-to-syn": Fault::NoReply, at [rules::SYN_SENT_SYN_ONLY], breaks [rules::SYN_SENT_SYN_ONLY];
     "syn-sent-crossing-without-ack": Fault::LacksFlags(Flags::ACK), at [rules::SYN_SENT_SYN_ONLY], breaks [rules::SYN_SENT_SYN_ONLY];
     "syn-sent-answers-null": Fault::ResetAnyway, at [rules::SYN_SENT_NO_SYN_NO_RST], breaks [rules::SYN_SENT_NO_SYN_NO_RST];
+    "syn-ack-leads-to-syn-received": Fault::GoesTo(State::SynReceived), at [rules::SYN_SENT_SYN_ACK], breaks [rules::SYN_SENT_SYN_ACK];
+    "handshake-ack-late": Fault::Late(700_000), at [rules::SYN_SENT_SYN_ACK], breaks [rules::SYN_SENT_SYN_ACK];
     "open-syn-with-ack": Fault::ExtraFlags(Flags::FIN), at [rules::OPEN_ACTIVE], breaks [rules::OPEN_ACTIVE];
     // 3.10.7.4, first step.
     "established-silent-to-old": Fault::NoReply, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
@@ -51,10 +57,12 @@ mutants! {
     "established-old-seq-off": Fault::SeqOff(1), at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
     "established-old-doubled": Fault::Doubled, at [at!("ESTABLISHED/seq-unacceptable")], breaks [rules::ONE_ACK_EACH, at!("ESTABLISHED/seq-unacceptable")];
     "established-old-reset": Fault::ResetInstead, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "old-segment-answered-at-snd-una": Fault::SeqOfUna, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable"), rules::SYNC_UNACCEPTABLE];
     "established-answers-outside-rst": Fault::AckAnyway, at [at!("ESTABLISHED/seq-unacceptable-rst")], breaks [at!("ESTABLISHED/seq-unacceptable-rst"), rules::ONE_ACK_EACH];
     "established-outside-rst-closes": Fault::Closes, at [at!("ESTABLISHED/seq-unacceptable-rst")], breaks [at!("ESTABLISHED/seq-unacceptable-rst")];
     "syn-received-outside-rst-closes": Fault::Closes, at [at!("SYN-RECEIVED/seq-unacceptable-rst")], breaks [at!("SYN-RECEIVED/seq-unacceptable-rst")];
     "time-wait-silent-to-old": Fault::NoReply, at [at!("TIME-WAIT/seq-unacceptable")], breaks [at!("TIME-WAIT/seq-unacceptable")];
+    "time-wait-old-closes": Fault::Closes, at [at!("TIME-WAIT/seq-unacceptable")], breaks [at!("TIME-WAIT/seq-unacceptable"), rules::TIME_WAIT_2MSL];
     // Second step.
     "established-ignores-rst": Fault::StaysPut, at [at!("ESTABLISHED/rst-exact")], breaks [at!("ESTABLISHED/rst-exact")];
     "syn-received-ignores-rst": Fault::StaysPut, at [at!("SYN-RECEIVED/rst-exact")], breaks [at!("SYN-RECEIVED/rst-exact")];
@@ -63,30 +71,42 @@ mutants! {
     "close-wait-ignores-rst": Fault::StaysPut, at [at!("CLOSE-WAIT/rst-exact")], breaks [at!("CLOSE-WAIT/rst-exact")];
     "last-ack-ignores-rst": Fault::StaysPut, at [at!("LAST-ACK/rst-exact")], breaks [at!("LAST-ACK/rst-exact")];
     "established-answers-rst": Fault::ResetAnyway, at [at!("ESTABLISHED/rst-exact")], breaks [at!("ESTABLISHED/rst-exact")];
+    "close-wait-answers-rst": Fault::ResetAnyway, at [at!("CLOSE-WAIT/rst-exact")], breaks [at!("CLOSE-WAIT/rst-exact")];
     "established-no-challenge-to-rst": Fault::NoReply, at [at!("ESTABLISHED/rst-in-window")], breaks [at!("ESTABLISHED/rst-in-window")];
     "established-challenge-ack-off": Fault::AckOff(-1), at [at!("ESTABLISHED/rst-in-window")], breaks [at!("ESTABLISHED/rst-in-window")];
+    "challenge-closes-the-window": Fault::Window(0), at [at!("ESTABLISHED/rst-in-window")], breaks [rules::RIGHT_EDGE_LEFT];
     // Fourth step.
     "established-no-challenge-to-syn": Fault::NoReply, at [at!("ESTABLISHED/syn")], breaks [at!("ESTABLISHED/syn")];
     "established-challenge-then-closes": Fault::Closes, at [at!("ESTABLISHED/syn")], breaks [at!("ESTABLISHED/syn")];
     "fin-wait-2-no-challenge-to-syn": Fault::NoReply, at [at!("FIN-WAIT-2/syn")], breaks [at!("FIN-WAIT-2/syn")];
+    "fin-wait-1-challenge-acknowledges-the-syn": Fault::AckOff(1), at [at!("FIN-WAIT-1/syn")], breaks [at!("FIN-WAIT-1/syn")];
     // Fifth step.
     "established-answers-missing-ack": Fault::AckAnyway, at [at!("ESTABLISHED/ack-missing")], breaks [at!("ESTABLISHED/ack-missing"), rules::ONE_ACK_EACH];
+    "text-without-ack-bit-taken": Fault::TakesText, at [at!("ESTABLISHED/ack-missing")], breaks [at!("ESTABLISHED/ack-missing"), rules::ACK_ALWAYS];
     "established-silent-to-future-ack": Fault::NoReply, at [at!("ESTABLISHED/ack-future")], breaks [at!("ESTABLISHED/ack-future")];
     "established-future-ack-closes": Fault::Closes, at [at!("ESTABLISHED/ack-future")], breaks [at!("ESTABLISHED/ack-future")];
+    "future-ack-empties-the-queue": Fault::AllAcknowledged, at [at!("ESTABLISHED/ack-future")], breaks [at!("ESTABLISHED/ack-future"), rules::RETRANSMISSION_TIMEOUT];
     "fin-wait-1-silent-to-future-ack": Fault::NoReply, at [at!("FIN-WAIT-1/ack-future")], breaks [at!("FIN-WAIT-1/ack-future")];
     "syn-received-takes-bad-ack": Fault::NoReply, at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
     "syn-received-rst-seq-off": Fault::SeqOff(1), at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
+    "syn-received-rst-with-ack-bit": Fault::ExtraFlags(Flags::ACK), at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
     "syn-received-bad-ack-closes": Fault::Closes, at [rules::SYN_RECEIVED_ACK_UNACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_UNACCEPTABLE];
     "syn-received-ignores-ack": Fault::StaysPut, at [rules::SYN_RECEIVED_ACK_ACCEPTABLE], breaks [rules::SYN_RECEIVED_ACK_ACCEPTABLE];
     "fin-wait-1-ignores-ack-of-fin": Fault::GoesTo(State::FinWait1), at [at!("FIN-WAIT-1/ack-of-fin")], breaks [at!("FIN-WAIT-1/ack-of-fin")];
+    "partial-ack-ignored": Fault::WholeAcksOnly, at [rules::ACK_NEW], breaks [rules::ACK_NEW, rules::EARLIEST_FIRST];
+    "fin-wait-1-ack-of-fin-to-time-wait": Fault::GoesTo(State::TimeWait), at [at!("FIN-WAIT-1/ack-of-fin")], breaks [at!("FIN-WAIT-1/ack-of-fin")];
     "closing-ack-of-fin-closes": Fault::Closes, at [at!("CLOSING/ack-of-fin")], breaks [at!("CLOSING/ack-of-fin")];
+    "closing-ignores-ack-of-fin": Fault::StaysPut, at [at!("CLOSING/ack-of-fin")], breaks [at!("CLOSING/ack-of-fin")];
     "last-ack-ignores-ack-of-fin": Fault::StaysPut, at [at!("LAST-ACK/ack-of-fin")], breaks [at!("LAST-ACK/ack-of-fin")];
+    "last-ack-lingers-in-time-wait": Fault::LingersIn(State::TimeWait), at [at!("LAST-ACK/ack-of-fin")], breaks [at!("LAST-ACK/ack-of-fin")];
     // Seventh and eighth step.
     "established-text-not-acknowledged": Fault::NoReply, at [at!("ESTABLISHED/text")], breaks [rules::DELAYED_ACK];
     "established-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("ESTABLISHED/text")], breaks [at!("ESTABLISHED/text"), rules::ACK_ALWAYS];
     "established-fin-silent": Fault::NoReply, at [at!("ESTABLISHED/fin")], breaks [at!("ESTABLISHED/fin")];
     "established-fin-not-counted": Fault::AckOff(-1), at [at!("ESTABLISHED/fin")], breaks [at!("ESTABLISHED/fin")];
+    "established-fin-to-closing": Fault::GoesTo(State::Closing), at [at!("ESTABLISHED/fin")], breaks [at!("ESTABLISHED/fin")];
     "fin-wait-1-fin-to-time-wait": Fault::GoesTo(State::TimeWait), at [rules::FIN_NOT_ACKS_OURS], breaks [rules::FIN_NOT_ACKS_OURS, rules::RETRANSMISSION_TIMEOUT];
+    "simultaneous-close-to-last-ack": Fault::GoesTo(State::LastAck), at [rules::FIN_NOT_ACKS_OURS], breaks [rules::FIN_NOT_ACKS_OURS, at!("CLOSING/ack-of-fin")];
     "fin-wait-2-fin-closes": Fault::Closes, at [at!("FIN-WAIT-2/fin")], breaks [at!("FIN-WAIT-2/fin")];
     "fin-wait-2-fin-doubled": Fault::Doubled, at [at!("FIN-WAIT-2/fin")], breaks [at!("FIN-WAIT-2/fin"), rules::ONE_ACK_EACH];
     "time-wait-retransmitted-fin-silent": Fault::NoReply, at [rules::TIME_WAIT_FIN_RETRANSMIT], breaks [rules::TIME_WAIT_FIN_RETRANSMIT];
@@ -100,6 +120,7 @@ mutants! {
     "fin-wait-2-no-challenge-to-rst": Fault::NoReply, at [at!("FIN-WAIT-2/rst-in-window")], breaks [at!("FIN-WAIT-2/rst-in-window")];
     "fin-wait-2-answers-missing-ack": Fault::AckAnyway, at [at!("FIN-WAIT-2/ack-missing")], breaks [at!("FIN-WAIT-2/ack-missing"), rules::ONE_ACK_EACH];
     "close-wait-silent-to-old": Fault::NoReply, at [at!("CLOSE-WAIT/seq-unacceptable")], breaks [at!("CLOSE-WAIT/seq-unacceptable")];
+    "close-wait-old-doubled": Fault::Doubled, at [at!("CLOSE-WAIT/seq-unacceptable")], breaks [rules::ONE_ACK_EACH, at!("CLOSE-WAIT/seq-unacceptable")];
     "close-wait-outside-rst-closes": Fault::Closes, at [at!("CLOSE-WAIT/seq-unacceptable-rst")], breaks [at!("CLOSE-WAIT/seq-unacceptable-rst")];
     "close-wait-no-challenge-to-rst": Fault::NoReply, at [at!("CLOSE-WAIT/rst-in-window")], breaks [at!("CLOSE-WAIT/rst-in-window")];
     "close-wait-answers-missing-ack": Fault::AckAnyway, at [at!("CLOSE-WAIT/ack-missing")], breaks [at!("CLOSE-WAIT/ack-missing"), rules::ONE_ACK_EACH];
@@ -126,6 +147,7 @@ mutants! {
     "syn-received-silent-to-repeated-syn": Fault::NoReply, at [at!("SYN-RECEIVED/syn-duplicate")], breaks [at!("SYN-RECEIVED/syn-duplicate")];
     "syn-received-silent-to-crossing-syn": Fault::NoReply, at [at!("SYN-RECEIVED/syn-active")], breaks [at!("SYN-RECEIVED/syn-active")];
     "syn-received-fin-not-counted": Fault::AckOff(-1), at [at!("SYN-RECEIVED/fin")], breaks [at!("SYN-RECEIVED/fin")];
+    "syn-received-fin-establishes": Fault::GoesTo(State::Established), at [at!("SYN-RECEIVED/fin")], breaks [at!("SYN-RECEIVED/fin")];
     "time-wait-outside-rst-closes": Fault::Closes, at [at!("TIME-WAIT/seq-unacceptable-rst")], breaks [at!("TIME-WAIT/seq-unacceptable-rst")];
     "time-wait-answers-missing-ack": Fault::AckAnyway, at [at!("TIME-WAIT/ack-missing")], breaks [at!("TIME-WAIT/ack-missing"), rules::ONE_ACK_EACH];
     "time-wait-no-challenge-to-rst-closes": Fault::ResetAnyway, at [at!("TIME-WAIT/rst-exact")], breaks [at!("TIME-WAIT/rst-exact")];
@@ -210,17 +232,23 @@ mutants! {
     "fin-wait-1-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("FIN-WAIT-1/text")], breaks [at!("FIN-WAIT-1/text"), rules::ACK_ALWAYS];
     "fin-wait-2-text-counted-wrong": Fault::RcvNxtOff(-1), at [at!("FIN-WAIT-2/text")], breaks [at!("FIN-WAIT-2/text"), rules::ACK_ALWAYS];
     "text-without-ack-bit": Fault::LacksFlags(Flags::ACK), at [rules::SEND], breaks [rules::ACK_ALWAYS];
+    "retransmission-with-stale-ack": Fault::StaleAck, at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::ACK_ALWAYS];
     // The user's calls.
     "closed-listener-listens-on": Fault::StaysPut, at [rules::CLOSE_LISTEN], breaks [rules::CLOSE_LISTEN];
     "close-in-syn-sent-ignored": Fault::StaysPut, at [rules::CLOSE_SYN_SENT], breaks [rules::CLOSE_SYN_SENT];
     "close-in-syn-received-ignored": Fault::StaysPut, at [rules::CLOSE_SYN_RECEIVED], breaks [rules::CLOSE_SYN_RECEIVED];
     "close-in-established-ignored": Fault::StaysPut, at [rules::CLOSE_ESTABLISHED], breaks [rules::CLOSE_ESTABLISHED];
     "close-in-close-wait-ignored": Fault::StaysPut, at [rules::CLOSE_CLOSE_WAIT], breaks [rules::CLOSE_CLOSE_WAIT];
+    "close-in-close-wait-to-closing": Fault::GoesTo(State::Closing), at [rules::CLOSE_CLOSE_WAIT], breaks [rules::CLOSE_CLOSE_WAIT, at!("LAST-ACK/ack-of-fin")];
+    "close-drops-what-waits": Fault::DropsUnsent, at [rules::CLOSE_ESTABLISHED], breaks [rules::CLOSE_ESTABLISHED, rules::SEND];
     "second-fin-in-fin-wait": Fault::FinAgain, at [rules::CLOSE_FIN_WAIT], breaks [rules::CLOSE_FIN_WAIT];
     "second-fin-in-closing": Fault::FinAgain, at [rules::CLOSE_CLOSING], breaks [rules::CLOSE_CLOSING];
     "abort-in-syn-sent-ignored": Fault::StaysPut, at [rules::ABORT_EARLY], breaks [rules::ABORT_EARLY];
     "abort-ignored": Fault::StaysPut, at [rules::ABORT_OPEN], breaks [rules::ABORT_OPEN];
     "abort-in-closing-ignored": Fault::StaysPut, at [rules::ABORT_LATE], breaks [rules::ABORT_LATE];
+    "abort-in-syn-received-without-rst": Fault::NoReply, at [rules::ABORT_OPEN] in State::SynReceived, breaks [rules::ABORT_OPEN];
+    "abort-rst-at-snd-una": Fault::SeqOfUna, at [rules::ABORT_OPEN], breaks [rules::ABORT_OPEN];
+    "abort-in-closing-resets": Fault::ResetAnyway, at [rules::ABORT_LATE], breaks [rules::ABORT_LATE];
     "reset-reported-as-end-of-stream": Fault::ResetIsEof, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
     "end-of-stream-reported-as-reset": Fault::EofIsReset, at [rules::NORMAL_OR_ABORTED], breaks [rules::NORMAL_OR_ABORTED];
     "listen-fails": Fault::Fails, at [rules::OPEN_PASSIVE], breaks [rules::OPEN_PASSIVE];
@@ -237,14 +265,19 @@ mutants! {
     "scales-its-own-syn-ack": Fault::ScalesOwnSyn, at [rules::LISTEN_SYN], with Policy::with_window_scale, breaks [rules::SYN_WINDOW_UNSCALED];
     "windows-not-scaled": Fault::IgnoresScale, at [], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED];
     "windows-scaled-too-much": Fault::ScaleTooLarge, at [], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED];
+    "another-scale-stated-than-used": Fault::StatesScale(1), at [rules::LISTEN_SYN, rules::OPEN_ACTIVE], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED, rules::RIGHT_EDGE_LEFT];
+    "own-windows-not-scaled": Fault::OwnWindowsUnshifted, at [rules::WINDOW_SHIFTED], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED, rules::RIGHT_EDGE_LEFT];
+    "window-of-handshake-ack-not-scaled": Fault::HandshakeWindowUnshifted, at [rules::WINDOW_SHIFTED], with Policy::with_window_scale, breaks [rules::WINDOW_SHIFTED, rules::NOT_HELD];
     "scale-above-14-taken": Fault::ScaleUnclamped, at [], with Policy::with_window_scale, breaks [rules::SCALE_AT_MOST_14];
     "scale-above-14-offered": Fault::OwnScale(15), at [rules::LISTEN_SYN], with Policy::with_window_scale, breaks [rules::SCALE_AT_MOST_14, rules::SCALE_UNASKED];
     "only-the-last-window-honoured": Fault::StaysPut, at [rules::WINDOW_RETRACTED], with Policy::with_small_scaled_window, breaks [rules::WINDOW_RETRACTED];
     "reset-answers-without-timestamps": Fault::LacksOption(8), at [rules::CLOSED_ACK], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_ON_ANSWERING_RST];
     "timestamps-without-being-asked": Fault::ExtraTimestamps(1, 1), at [rules::LISTEN_SYN], breaks [rules::TIMESTAMPS_UNASKED];
     "syn-echoes-something": Fault::EchoOff(1), at [rules::OPEN_ACTIVE], with Policy::with_timestamps, breaks [rules::ECHO_WITHOUT_ACK];
+    "syn-ack-echoes-zero": Fault::EchoIs(0), at [rules::LISTEN_SYN], with Policy::with_timestamps, breaks [rules::ECHO];
     "text-without-timestamps": Fault::LacksOption(8), at [rules::SEND], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
     "retransmission-without-timestamps": Fault::LacksOption(8), at [rules::RETRANSMISSION_TIMEOUT], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
+    "fin-without-timestamps": Fault::LacksOption(8), at [rules::CLOSE_ESTABLISHED, rules::CLOSE_CLOSE_WAIT], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
     "answer-to-old-without-timestamps": Fault::LacksOption(8), at [at!("ESTABLISHED/seq-unacceptable")], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
     "abort-without-timestamps": Fault::LacksOption(8), at [rules::ABORT_OPEN], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_ON_RST];
     "takes-segments-without-timestamps": Fault::Departs, at [rules::UNSTAMPED_DROPPED], with Policy::with_timestamps, breaks [rules::UNSTAMPED_DROPPED];
@@ -253,15 +286,18 @@ mutants! {
     "timestamp-clock-stands": Fault::ClockStands, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-runs-backwards": Fault::ClockRunsBackwards, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-of-nanoseconds": Fault::ClockOfNanoseconds, at [], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK_TOO_FAST];
+    "retransmission-with-old-tsval": Fault::StaleVal, at [rules::RETRANSMISSION_TIMEOUT], with Policy::with_timestamps, breaks [rules::TIMESTAMP_CLOCK];
     "timestamp-clock-without-offset": Fault::Departs, at [rules::TIMESTAMP_OFFSET], with Policy::with_timestamps, breaks [rules::TIMESTAMP_OFFSET];
     "delayed-ack-echoes-the-latest": Fault::EchoesLatest, at [rules::DELAYED_ACK], with Policy::with_timestamps, breaks [rules::ECHO_OF_EARLIEST];
     "ack-of-a-gap-echoes-the-latest": Fault::EchoesLatest, at [at!("ESTABLISHED/text-in-window-ooo")], with Policy::with_timestamps, breaks [rules::ECHO_AT_GAP];
     "what-fills-a-gap-not-echoed": Fault::StaysPut, at [rules::ECHO_OF_FILLER], with Policy::with_timestamps, breaks [rules::ECHO_OF_FILLER];
     "echo-off-by-one": Fault::EchoOff(1), at [rules::SEND], with Policy::with_timestamps, breaks [rules::ECHO];
+    "echo-stays-at-the-syn": Fault::EchoStands, at [rules::ECHO], with Policy::with_timestamps, breaks [rules::ECHO, rules::ECHO_OF_EARLIEST];
     "echoes-an-old-duplicate": Fault::EchoesLatest, at [rules::PAWS], with Policy::with_paws, breaks [rules::ECHO];
     "paws-silent": Fault::NoReply, at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
     "paws-closes": Fault::Closes, at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
     "paws-ack-off": Fault::AckOff(1), at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS];
+    "equal-timestamp-refused": Fault::RefusesEqual, at [rules::PAWS], with Policy::with_paws, breaks [rules::PAWS, at!("ESTABLISHED/text")];
     "reset-with-old-timestamp-ignored": Fault::StaysPut, at [rules::RST_NOT_BY_PAWS], with Policy::with_paws, breaks [rules::RST_NOT_BY_PAWS];
     "timestamp-of-a-reset-echoed": Fault::StaysPut, at [rules::RST_LEAVES_ECHO], with Policy::with_timestamps, breaks [rules::RST_LEAVES_ECHO];
     "held-text-checked-again": Fault::ForgetsHeld, at [rules::PAWS_ON_ARRIVAL_ALONE], with Policy::with_paws, breaks [rules::PAWS_ON_ARRIVAL_ALONE];
@@ -270,33 +306,53 @@ mutants! {
     "unread-text-lost-without-rst": Fault::Departs, at [rules::HALF_DUPLEX_RST], breaks [rules::HALF_DUPLEX_RST];
     "every-second-segment-not-acknowledged": Fault::Departs, at [rules::EVERY_SECOND], breaks [rules::EVERY_SECOND];
     "out-of-order-text-dropped": Fault::Departs, at [rules::QUEUE_OOO], with Policy::without_reassembly, breaks [rules::QUEUE_OOO];
+    "one-gap-at-most": Fault::OneGap, at [rules::QUEUE_OOO], breaks [rules::QUEUE_OOO];
+    "fin-behind-a-gap-forgotten": Fault::ForgetsFin, at [rules::QUEUE_OOO], breaks [rules::QUEUE_OOO, at!("ESTABLISHED/fin")];
+    "held-text-corrupted": Fault::CorruptsHeld, at [rules::QUEUE_OOO], breaks [rules::RECEIVE, rules::QUEUE_OOO];
     "out-of-order-text-acknowledged-late": Fault::Departs, at [rules::ACK_OOO_AT_ONCE], breaks [rules::ACK_OOO_AT_ONCE];
     "filled-gap-acknowledged-late": Fault::Departs, at [rules::ACK_GAP_FILL_AT_ONCE], breaks [rules::ACK_GAP_FILL_AT_ONCE];
     // Sending: congestion control, Nagle, silly windows.
     "initial-window-too-large": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW], breaks [rules::INITIAL_WINDOW];
     "initial-window-after-lost-syns": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW_LOST_SYN], breaks [rules::INITIAL_WINDOW_LOST_SYN];
     "congestion-window-grows-too-fast": Fault::NoCongestionWindow, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
+    "slow-start-never-ends": Fault::NoAvoidance, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
     "divided-acks-inflate-the-window": Fault::NoCongestionWindow, at [rules::ACK_DIVISION], breaks [rules::ACK_DIVISION];
     "flight-resent-at-once": Fault::NoCongestionWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
+    "time-out-leaves-the-congestion-window": Fault::KeepsWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
     "no-reduction-at-third-duplicate": Fault::NoCongestionWindow, at [rules::FAST_RECOVERY], breaks [rules::FAST_RECOVERY];
+    "congestion-window-not-deflated": Fault::NoDeflation, at [rules::FAST_RECOVERY], breaks [rules::FAST_RECOVERY];
     "no-fast-retransmit": Fault::Departs, at [rules::FAST_RETRANSMIT], breaks [rules::FAST_RETRANSMIT];
+    "fast-retransmit-at-second-duplicate": Fault::DuplicatesNeeded(2), at [], breaks [rules::FAST_RETRANSMIT, rules::RTO_TOO_EARLY];
     "no-limited-transmit": Fault::Departs, at [rules::LIMITED_TRANSMIT], breaks [rules::LIMITED_TRANSMIT];
     "window-updates-count-as-duplicates": Fault::Departs, at [rules::DUPLICATE_ACK], breaks [rules::DUPLICATE_ACK];
     "burst-after-idleness": Fault::Departs, at [rules::RESTART_WINDOW], breaks [rules::RESTART_WINDOW];
     "no-nagle": Fault::Departs, at [rules::NAGLE], breaks [rules::NAGLE];
     "nodelay-ignored": Fault::Departs, at [rules::NAGLE_OFF], breaks [rules::NAGLE_OFF];
+    "close-wait-holds-short-text": Fault::HoldsShort, at [rules::NOT_HELD] in State::CloseWait, breaks [rules::NOT_HELD];
     "sender-silly-window": Fault::Departs, at [rules::SENDER_SILLY_WINDOW], breaks [rules::SENDER_SILLY_WINDOW];
     "quarter-segments": Fault::Departs, at [rules::FULL_SEGMENTS], breaks [rules::FULL_SEGMENTS];
     "stale-window-taken": Fault::StaleWindow, at [rules::WINDOW_STALE], breaks [rules::WINDOW_STALE];
+    "one-octet-beyond-the-window": Fault::OneBeyond, at [rules::WINDOW_BEYOND], breaks [rules::WINDOW_BEYOND];
+    "shrunk-window-not-noticed": Fault::EdgeKept, at [rules::WINDOW_SHRUNK], breaks [rules::WINDOW_SHRUNK, rules::WINDOW_BEYOND];
+    "large-window-taken-for-negative": Fault::SignedWindow, at [rules::NOT_HELD], breaks [rules::NOT_HELD, rules::SENDER_SILLY_WINDOW];
+    "window-update-ignored": Fault::UpdatesIgnored, at [rules::WINDOW_UPDATE], breaks [rules::WINDOW_UPDATE, rules::NOT_HELD];
     "receiver-silly-window": Fault::Departs, at [rules::RECEIVER_SILLY_WINDOW], breaks [rules::RECEIVER_SILLY_WINDOW];
     // Timers of the sender.
     "first-round-trip-without-variance": Fault::Departs, at [rules::RTO_FIRST_SAMPLE], breaks [rules::RTO_FIRST_SAMPLE];
     "no-three-seconds-after-lost-syn": Fault::Departs, at [rules::RTO_AFTER_LOST_SYN], breaks [rules::RTO_AFTER_LOST_SYN];
     "time-out-collapses-without-sample": Fault::Departs, at [rules::KARN], breaks [rules::KARN, rules::RTO_AFTER_LOST_SYN];
+    "round-trip-of-resent-text-counts": Fault::SamplesResent, at [rules::KARN], breaks [rules::KARN, rules::RTO_BACKOFF];
+    "time-out-does-not-double": Fault::NoBackoff, at [rules::RTO_BACKOFF], breaks [rules::RTO_BACKOFF, rules::PROBE_BACKOFF];
+    "time-out-below-a-second": Fault::NoFloor, at [rules::RTO_MINIMUM], breaks [rules::RTO_MINIMUM, rules::RTO_TOO_EARLY];
     "timer-not-restarted": Fault::Departs, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS];
     "tail-resent-first": Fault::ResendsTail, at [rules::EARLIEST_FIRST], breaks [rules::EARLIEST_FIRST, rules::FAST_RETRANSMIT];
+    "resent-text-corrupted": Fault::CorruptsText, at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::RETRANSMISSION_TIMEOUT, rules::SEND];
+    "resent-fin-lacks-its-bit": Fault::LacksFlags(Flags::FIN), at [rules::RETRANSMISSION_TIMEOUT], breaks [rules::RETRANSMISSION_TIMEOUT];
+    "three-retransmissions-and-no-more": Fault::ResendsAtMost(3), at [], breaks [rules::RETRANSMISSION_TIMEOUT, rules::R2];
     "syn-repeated-too-soon": Fault::RtoTenths(7), at [] in State::SynSent, with Policy::with_short_timeouts, breaks [rules::RTO_INITIAL];
     "user-timeout-ignored": Fault::StaysPut, at [rules::USER_TIMEOUT], breaks [rules::USER_TIMEOUT];
+    "user-timeout-too-early": Fault::UserTimeoutTenths(4), at [], breaks [rules::USER_TIMEOUT, rules::R2];
+    "giving-up-reported-as-end-of-stream": Fault::TimeoutIsEof, at [rules::NORMAL_OR_ABORTED], breaks [rules::USER_TIMEOUT, rules::NORMAL_OR_ABORTED];
     "syn-given-up-early": Fault::GivesUpAtOnce, at [rules::SYN_R2], breaks [rules::SYN_R2];
     "text-given-up-early": Fault::GivesUpAtOnce, at [rules::R2], breaks [rules::R2];
     // Probes.
@@ -305,6 +361,7 @@ mutants! {
     "probed-window-given-up": Fault::GivesUpAtOnce, at [rules::PROBED_FOR_EVER], breaks [rules::PROBED_FOR_EVER];
     "shrunk-window-given-up": Fault::GivesUpAtOnce, at [rules::SHRUNK_NO_TIMEOUT], breaks [rules::SHRUNK_NO_TIMEOUT];
     "closed-window-not-probed": Fault::NoReply, at [rules::PROBE_SHRUNK], breaks [rules::PROBE_SHRUNK];
+    "empty-flight-at-closed-window-not-probed": Fault::NoReply, at [rules::PROBE], breaks [rules::PROBE];
     "shrunk-window-not-resent": Fault::NoReply, at [rules::RESENT_WITHIN_SHRUNK], breaks [rules::RESENT_WITHIN_SHRUNK];
     "keep-alive-unasked": Fault::KeepAliveUnasked, at [], breaks [rules::KEEPALIVE_OFF];
     "keep-alive-cannot-be-switched-off": Fault::StaysPut, at [rules::KEEPALIVE_SWITCH], breaks [rules::KEEPALIVE_SWITCH];
@@ -316,15 +373,26 @@ mutants! {
     "send-to-listener-succeeds": Fault::Succeeds, at [rules::SEND_LISTEN], breaks [rules::SEND_LISTEN];
     "send-after-end-succeeds": Fault::Succeeds, at [rules::SEND_CLOSED], breaks [rules::SEND_CLOSED];
     "send-after-close-succeeds": Fault::Succeeds, at [rules::SEND_CLOSING], breaks [rules::SEND_CLOSING];
+    "send-in-close-wait-fails": Fault::Fails, at [rules::SEND], breaks [rules::SEND];
+    "last-octet-of-send-lost": Fault::LastOctetLost, at [rules::SEND], breaks [rules::SEND, rules::NOT_HELD];
     "early-text-sent-in-syn-received": Fault::SendsEarly, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
     "early-text-lost": Fault::StaysPut, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
+    "early-text-sent-twice": Fault::WrittenTwice, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY, rules::SEND];
     "receive-before-handshake-ends": Fault::ResetIsEof, at [rules::RECEIVE_EARLY], breaks [rules::RECEIVE_EARLY];
     "receive-behind-fin-waits": Fault::Departs, at [rules::RECEIVE_LATE], breaks [rules::RECEIVE_LATE];
+    "overlap-delivered-twice": Fault::OverlapTwice, at [rules::TRIM], breaks [rules::TRIM, rules::RECEIVE];
+    "held-text-delivered-first": Fault::HeldFirst, at [rules::RECEIVE], breaks [rules::RECEIVE];
+    "rest-lost-at-receive": Fault::RestLost, at [rules::RECEIVE], breaks [rules::RECEIVE];
+    "last-octet-received-again": Fault::LastOctetAgain, at [rules::RECEIVE], breaks [rules::RECEIVE];
+    "unread-text-lost-at-fin": Fault::UnreadLost, at [rules::RECEIVE_CLOSE_WAIT], breaks [rules::RECEIVE_CLOSE_WAIT, rules::RECEIVE];
     "status-lags-behind": Fault::Departs, at [rules::STATUS], breaks [rules::STATUS];
+    "close-wait-called-established": Fault::ReportsState(State::Established), at [rules::STATUS] in State::CloseWait, breaks [rules::STATUS];
     "last-segment-not-pushed": Fault::Departs, at [rules::PUSH_LAST], breaks [rules::PUSH_LAST];
     "urgent-mode-ends-early": Fault::Departs, at [rules::URGENT_LENGTH], breaks [rules::URGENT_LENGTH];
     "urgent-pointer-one-too-low": Fault::Departs, at [rules::URGENT_POINTER], breaks [rules::URGENT_POINTER];
+    "urgent-pointer-counts-from-snd-una": Fault::UrgentFromUna, at [rules::URGENT_POINTER], breaks [rules::URGENT_POINTER];
     "isn-at-random": Fault::Departs, at [rules::ISN_CLOCK], breaks [rules::ISN_CLOCK];
+    "isn-clock-stands": Fault::IsnClockStands, at [rules::ISN_CLOCK], breaks [rules::ISN_CLOCK];
     "isn-the-same-for-every-peer": Fault::Departs, at [rules::ISN_PREDICTABLE], breaks [rules::ISN_PREDICTABLE];
     "close-wait-answers-urgent": Fault::AckAnyway, at [at!("CLOSE-WAIT/urg")], breaks [at!("CLOSE-WAIT/urg"), rules::ONE_ACK_EACH];
     "closing-urgent-closes": Fault::Closes, at [at!("CLOSING/urg")], breaks [at!("CLOSING/urg")];
@@ -334,9 +402,12 @@ mutants! {
     "mss-beyond-any-datagram": Fault::Mss(65_500), at [rules::LISTEN_SYN], breaks [rules::MSS_RECEIVABLE];
     "mss-not-stated": Fault::LacksOption(2), at [rules::LISTEN_SYN], breaks [rules::MSS_STATED];
     "mss-not-stated-when-opening": Fault::LacksOption(2), at [rules::OPEN_ACTIVE], breaks [rules::MSS_STATED];
+    "syn-ack-repeated-without-mss": Fault::LacksOption(2), at [rules::RETRANSMISSION_TIMEOUT] in State::SynReceived, breaks [rules::MSS_STATED];
     "mss-of-536": Fault::Mss(536), at [rules::LISTEN_SYN], breaks [rules::MSS_OF_LINK];
     "mss-less-options": Fault::Mss(1448), at [rules::OPEN_ACTIVE], breaks [rules::MSS_OF_LINK];
     "mss-on-text": Fault::ExtraOption(2), at [rules::SEND], breaks [rules::MSS_ONLY_ON_SYN];
+    "mss-exceeded-by-one": Fault::MssPlusOne, at [rules::MSS_OBEYED], breaks [rules::MSS_OBEYED];
+    "mss-of-1220-assumed": Fault::MssAssumed(1220), at [rules::MSS_DEFAULT], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
     "options-behind-a-nop-not-read": Fault::StopsReadingAt(1), at [rules::LISTEN_SYN], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
     "options-behind-an-unknown-one-not-read": Fault::StopsReadingAt(200), at [rules::LISTEN_SYN], breaks [rules::MSS_DEFAULT, rules::MSS_OBEYED];
     "sack-permitted-on-text": Fault::ExtraOption(4), at [rules::SEND], breaks [rules::SACK_PERMITTED_ON_SYN];
@@ -348,6 +419,8 @@ mutants! {
     "sack-one-block": Fault::Departs, at [rules::SACK_AS_MANY], with Policy::with_sack, breaks [rules::SACK_AS_MANY];
     "sack-lowest-blocks-repeated": Fault::Departs, at [rules::SACK_LATEST_REPEATED], with Policy::with_sack, breaks [rules::SACK_LATEST_REPEATED];
     "sack-edge-off": Fault::Departs, at [rules::SACK_BLOCKS], with Policy::with_sack, breaks [rules::SACK_BLOCKS];
+    "sack-blocks-outlive-their-gap": Fault::StaleBlocks, at [rules::SACK_BLOCKS], with Policy::with_sack, breaks [rules::SACK_BLOCKS, rules::DUPLICATE_ONCE];
+    "sack-block-spans-gaps": Fault::BlocksJoined, at [rules::SACK_BLOCKS], with Policy::with_sack, breaks [rules::SACK_BLOCKS];
     "duplicate-not-always-reported": Fault::Departs, at [rules::DUPLICATE_REPORTED], with Policy::with_sack, breaks [rules::DUPLICATE_REPORTED];
     "duplicate-reported-again": Fault::Departs, at [rules::DUPLICATE_ONCE], with Policy::with_sack, breaks [rules::DUPLICATE_ONCE];
     "duplicate-without-its-block": Fault::Departs, at [rules::DUPLICATE_ENCLOSED], with Policy::with_sack, breaks [rules::DUPLICATE_ENCLOSED];
@@ -386,6 +459,7 @@ mutants! {
     "data-offset-not-looked-at": Fault::TakesBadOffset, at [], breaks [rules::DATA_OFFSET];
     "option-without-length": Fault::OptionWithoutLength, at [rules::DELAYED_ACK], breaks [rules::OPTION_LENGTH];
     "text-with-unclean-padding": Fault::OptionsEndUnclean, at [rules::SEND], breaks [rules::OPTION_PADDING];
+    "octets-behind-the-end-of-options": Fault::OptionsEndUnclean, at [rules::LISTEN_SYN], breaks [rules::OPTION_PADDING];
     "ill-formed-options-draw-a-blind-reset": Fault::BlindReset, at [rules::OPTION_ILLEGAL], breaks [rules::OPTION_ILLEGAL];
     "mss-of-1024-assumed": Fault::MssAssumed(1024), at [], breaks [rules::MSS_DEFAULT];
     // Windows, probes and time-outs.
