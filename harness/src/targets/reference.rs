@@ -58,6 +58,9 @@ impl Reference {
         for d in departures {
             let (from, to) = (d.tuple.local, d.tuple.remote);
             let built = match self.fault() {
+                Some(Fault::BadOddChecksum) if d.segment.payload.len() % 2 == 1 => {
+                    wire::build_odd(from, to, &d.segment, Oddity::BadChecksum)
+                }
                 Some(Fault::BadChecksum) => wire::build_odd(from, to, &d.segment, Oddity::BadChecksum),
                 Some(Fault::ReservedBits) => wire::build_odd(from, to, &d.segment, Oddity::Reserved(1)),
                 _ => wire::build(from, to, &d.segment),
@@ -111,6 +114,7 @@ impl Target for Reference {
                 _ => false,
             };
             match read {
+                Ok(Read::Tcp(tcp)) if self.fault() == Some(Fault::DropsReserved) && tcp.defects.contains(&WireDefect::ReservedBits) => {}
                 Ok(Read::Tcp(tcp)) if unchecked || !tcp.defects.contains(&WireDefect::BadChecksum) => {
                     self.stack.arrive(Tuple { local: tcp.destination, remote: tcp.source }, &tcp.segment);
                 }

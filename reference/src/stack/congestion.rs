@@ -30,7 +30,14 @@ impl Endpoint {
             if segment.is_ack() && acceptable && segment.ack == tcb.snd_una && counts && data {
                 self.timers.duplicate_acks += 1;
                 let more = self.timers.recover.is_none() && self.timers.duplicate_acks <= 2;
-                self.timers.limited_transmit = more && !self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT);
+                let segments = if self.mutated(Fault::LimitedDoubled, rules::LIMITED_TRANSMIT) { 2 } else { 1 };
+                self.timers.limited_transmit = if more && !self.mutated(Fault::Departs, rules::LIMITED_TRANSMIT) { segments } else { 0 };
+                if self.timers.fast_recovery && self.mutated(Fault::InflatesFourfold, rules::FAST_RECOVERY) {
+                    self.timers.cwnd += 4 * mss;
+                }
+            }
+            if segment.is_ack() && tcb.snd_una != tcb.snd_nxt && self.mutated(Fault::DuplicatesRestartTimer, rules::TIMER_RESTARTS) {
+                self.arm_retransmit(now);
             }
             let rule = if tcb.snd_wnd == 0 { rules::PROBED_FOR_EVER } else { rules::SHRUNK_NO_TIMEOUT };
             if (tcb.snd_wnd == 0 || tcb.snd_right().lt(tcb.snd_nxt)) && !self.mutated(Fault::GivesUpAtOnce, rule) {
@@ -42,8 +49,10 @@ impl Endpoint {
         self.reduced_until = self.reduced_until.filter(|until| tcb.snd_una.le(*until));
         if self.ecn && segment.flags.has(Flags::ECE) && self.reduced_until.is_none() && self.timers.cwnd > 0 {
             // RFC 3168 section 6.1.2: as after a loss, once for a window.
-            self.timers.ssthresh = (tcb.snd_nxt.since(old_una) / 2).max(2 * mss);
-            self.timers.cwnd = self.timers.ssthresh;
+            if !self.mutated(Fault::NoCongestionWindow, rules::ECE_ANSWERED) {
+                self.timers.ssthresh = (tcb.snd_nxt.since(old_una) / 2).max(2 * mss);
+                self.timers.cwnd = self.timers.ssthresh;
+            }
             self.reduced_until = Some(tcb.snd_nxt);
             self.cwr = !self.mutated(Fault::Departs, rules::ECE_ANSWERED);
         }
@@ -61,7 +70,7 @@ impl Endpoint {
             self.timers.cwnd = match self.timers.timeouts > 1 {
                 true if !unbounded(rules::INITIAL_WINDOW_LOST_SYN) => mss,
                 _ if unbounded(rules::INITIAL_WINDOW) => 40 * mss,
-                _ => initial_window(mss),
+                _ => self.initial_window(mss),
             };
             if self.timers.timeouts > 0 && self.timers.srtt.is_none() && !self.mutated(Fault::Departs, rules::RTO_AFTER_LOST_SYN) {
                 self.timers.rto = 3 * SECOND;
@@ -77,6 +86,7 @@ impl Endpoint {
             self.timers.cwnd += match (many, divided) {
                 (true, _) => 20 * mss,
                 (_, true) => mss,
+                _ if self.mutated(Fault::SlowStartTwice, rules::ACK_DIVISION) => 2 * mss.min(tcb.snd_una.since(old_una)),
                 _ => mss.min(tcb.snd_una.since(old_una)),
             };
         } else {
@@ -88,11 +98,11 @@ impl Endpoint {
         }
         self.timers.timeouts = 0;
         self.timers.duplicate_acks = 0;
-        self.timers.limited_transmit = false;
+        self.timers.limited_transmit = 0;
         self.timers.first_unanswered = now;
         let (una, nxt) = (tcb.snd_una, tcb.snd_nxt);
         if una == nxt {
-            self.timers.retransmit = None;
+            self.timers.retransmit = self.timers.retransmit.filter(|_| self.outlives_flight());
         } else if !self.mutated(Fault::Departs, rules::TIMER_RESTARTS) {
             self.arm_retransmit(now);
         }
@@ -100,8 +110,19 @@ impl Endpoint {
         self.timers.partial_ack = self.timers.recover.is_some();
     }
 
+    /// The initial window, or what a mutant takes for it.
+    pub(super) fn initial_window(&self, mss: u32) -> u32 {
+        match self.mutant.filter(|m| m.strikes(rules::INITIAL_WINDOW)).map(|m| m.fault) {
+            Some(Fault::InitialSegments(segments)) => segments * mss,
+            _ => initial_window(mss),
+        }
+    }
+
     /// A round trip was measured (RFC 6298 section 2).
     fn measured(&mut self, rtt: Micros) {
+        if self.mutated(Fault::SampleUnused, rules::RTO_FIRST_SAMPLE) {
+            return;
+        }
         let coarse = self.mutated(Fault::CoarseClock, rules::VARIANCE_ROUNDED);
         let rtt = if coarse { rtt - rtt % (SECOND / 10) } else { rtt };
         let (srtt, var) = match self.timers.srtt {

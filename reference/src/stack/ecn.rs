@@ -22,7 +22,8 @@ impl Endpoint {
         let outside = text && segment.text_end().le(was.rcv_nxt) && self.mutated(Fault::Departs, rules::CE_OUTSIDE);
         let stops = cwr && taken && !self.mutated(Fault::StaysPut, rules::CE_ECHOED);
         let seen = ce && (taken || probe || outside) && !self.mutated(Fault::NoReply, rules::CE_ECHOED);
-        self.ce = seen || (self.ce && !stops);
+        let fades = taken && !ce && self.mutated(Fault::CeOfLatestText, rules::CE_ECHOED);
+        self.ce = seen || (self.ce && !stops && !fades);
         if stops && self.mutated(Fault::CwrAfterCe, rules::CE_ECHOED) {
             self.ce = false;
         }

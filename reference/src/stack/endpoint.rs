@@ -16,7 +16,7 @@ use crate::stack::mutant::{Fault, Mutant};
 use crate::stack::sack::Reports;
 use crate::stack::timestamps::Stamps;
 use crate::state::State;
-use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, SynSent, Tcb};
+use crate::tcb::{Conn, DEFAULT_MSS_V4, DEFAULT_MSS_V6, OpenedBy, SynSent, Tcb};
 
 /// One connection.
 #[derive(Clone, Debug)]
@@ -90,8 +90,8 @@ pub(crate) struct Timers {
     pub(crate) first_unanswered: Micros,
     pub(crate) full_unacked: u32,
     pub(crate) duplicate_acks: u32,
-    /// The first or second duplicate acknowledgment lets one more segment leave (RFC 3042).
-    pub(crate) limited_transmit: bool,
+    /// Segments that the first or second duplicate acknowledgment lets leave (RFC 3042).
+    pub(crate) limited_transmit: u32,
     /// When the interval began in which challenge ACKs are counted, and how many were sent.
     pub(crate) challenges: Option<(Micros, u32)>,
     pub(crate) cwnd: u32,
@@ -186,10 +186,18 @@ impl Endpoint {
         arrive(&self.conn, segment, &env, &mut outcomes);
         let departure = mutant.and_then(|m| m.departure(&outcomes));
         let mut outcome = departure.or_else(|| policy.pick(outcomes))?;
+        let misread = self.misread(&outcome, segment);
+        let segment = misread.as_ref().unwrap_or(segment);
+        if misread.is_some() {
+            let mut outcomes = Vec::new();
+            arrive(&self.conn, segment, &env, &mut outcomes);
+            outcome = policy.pick(outcomes)?;
+        }
         if let Some(m) = mutant {
             m.spoil_outcome(&mut outcome, &self.conn, segment);
             m.spoil_held(&mut outcome);
         }
+        self.refuse(&mut outcome, segment);
         let reopened =
             matches!((&self.conn, &outcome.next), (Conn::Open(old), Conn::Open(new)) if old.irs != new.irs || old.iss != new.iss);
         // What an earlier incarnation left (its user, buffers, timers) is none of a new one's.
@@ -219,6 +227,7 @@ impl Endpoint {
             mutant.spoil_window(tcb, &before, segment);
             match mutant.fault {
                 Fault::MssAssumed(mss) if fresh && !tcb.mss_stated => tcb.snd_mss = mss,
+                Fault::MssIgnored if fresh && tcb.opened == OpenedBy::Active => tcb.snd_mss = policy.mss,
                 _ => {}
             }
         }
@@ -234,7 +243,11 @@ impl Endpoint {
             if !refused_by(outcome.rule) {
                 self.note_reports(&before, segment);
             }
-            self.take_text(&before, segment);
+            if self.mutated(Fault::TextLost, outcome.rule) {
+                self.take_text(&before, &Segment { payload: Vec::new(), ..segment.clone() });
+            } else {
+                self.take_text(&before, segment);
+            }
             self.take_marks(&before, segment);
             let acceptable = before.tcb().is_none_or(|t| outcome.rule != rules::SEQ_UNACCEPTABLE.at(t.state));
             self.note_sacked(segment, acceptable);
@@ -318,7 +331,7 @@ impl Endpoint {
                 let restarts = time_wait == TimeWaitTimer::Starts || time_wait == TimeWaitTimer::MayRestart && policy.restarts_time_wait;
                 if restarts || self.timers.time_wait.is_none() {
                     let lasts = self.mutant.map_or(policy.time_wait, |m| m.spoil_time_wait(policy.time_wait, before));
-                    self.timers.time_wait = (lasts != Micros::MAX).then_some(now + lasts);
+                    self.timers.time_wait = (lasts != Micros::MAX).then(|| now + lasts);
                 }
                 self.timers.retransmit = None;
                 self.timers.persist = None;
@@ -354,6 +367,9 @@ impl Endpoint {
     }
 
     fn answer(&mut self, answer: Answer, rule: RuleId, segment: &Segment, now: Micros, policy: &Policy) {
+        if self.mutant.is_some_and(|m| m.strikes(rule) && matches!(m.fault, Fault::SilentTo(flags) if segment.flags.has(flags))) {
+            return;
+        }
         match answer {
             Answer::Silence | Answer::MayAck | Answer::MayReset(_) => {}
             Answer::Reset(form) => self.put_reset(rule, form, segment, policy),
@@ -369,7 +385,8 @@ impl Endpoint {
             }
             Answer::Ack(Owed::Delayed) if policy.ack_delay > 0 && !segment.is_fin() && !segment.is_syn() => {
                 self.timers.full_unacked += u32::from(segment.payload.len() >= usize::from(self.advertised_mss(policy)));
-                if self.timers.full_unacked >= 2 && !self.mutated(Fault::Departs, rules::EVERY_SECOND) {
+                let owing = self.mutant.map_or(2, |m| if let Fault::AckEvery(n) = m.fault { n } else { 2 });
+                if self.timers.full_unacked >= owing && !self.mutated(Fault::Departs, rules::EVERY_SECOND) {
                     self.acknowledge(rule);
                 } else {
                     self.delay_ack(now, policy);
@@ -378,18 +395,24 @@ impl Endpoint {
             Answer::Ack(Owed::DelayedButShouldBeAtOnce(soon) | Owed::ShouldBeAtOnce(soon)) if self.mutated(Fault::Departs, soon) => {
                 self.delay_ack(now, policy);
             }
-            Answer::Ack(Owed::AtOnce(_)) if rules::is_challenge(rule) && self.throttles(now, policy) => {}
+            Answer::Ack(Owed::AtOnce(_)) if rules::is_challenge(rule) && self.throttles(rule, now, policy) => {}
             Answer::Ack(_) => self.acknowledge(rule),
         }
-        if let Some(m) = self.mutant {
+        if self.seen.is_some() && answer == Answer::Silence && self.mutated(Fault::AckAnyway, rule) {
+            self.acknowledge(rule);
+        } else if let Some(m) = self.mutant {
             m.spoil_silence(rule, answer, segment, &self.conn, &mut self.outbox);
+        }
+        if self.mutated(Fault::ResendsHead, rule) {
+            self.resend_needlessly(policy);
         }
     }
 
     /// Whether one more challenge ACK would be too many in five seconds; if not, it is counted.
-    fn throttles(&mut self, now: Micros, policy: &Policy) -> bool {
+    fn throttles(&mut self, rule: RuleId, now: Micros, policy: &Policy) -> bool {
         let Some(most) = policy.challenge_acks else { return false };
-        let (began, sent) = self.timers.challenges.filter(|(began, _)| now < began + CHALLENGE_INTERVAL).unwrap_or((now, 0));
+        let lasts = self.mutated(Fault::ThrottleLasts, rule);
+        let (began, sent) = self.timers.challenges.filter(|(began, _)| lasts || now < began + CHALLENGE_INTERVAL).unwrap_or((now, 0));
         if sent >= most && !self.mutated(Fault::Departs, rules::CHALLENGES_THROTTLED) {
             return true;
         }
@@ -427,6 +450,9 @@ impl Endpoint {
         if !established && self.mutated(Fault::StaysPut, rules::SEND_EARLY) {
             return all;
         }
+        if !established && self.mutated(Fault::Fails, rules::SEND_EARLY) {
+            return CallResult::Error(CallError::Closed);
+        }
         if self.conn.state(false) == State::CloseWait && self.mutated(Fault::Fails, rules::SEND) {
             return CallResult::Error(CallError::Closed);
         }
@@ -443,6 +469,9 @@ impl Endpoint {
         if urgent && taken > 0 {
             self.urgent_end = Some(self.unacked_at + u32::try_from(self.unacked.len()).unwrap_or(0));
         }
+        if self.mutated(Fault::SendDropsAck, rules::DELAYED_ACK) {
+            self.timers.delayed_ack = None;
+        }
         self.output(now, policy);
         CallResult::Count(u32::try_from(taken).unwrap_or(u32::MAX))
     }
@@ -452,6 +481,9 @@ impl Endpoint {
         if self.orphan {
             return CallResult::Error(CallError::Closed);
         }
+        if self.mutant.is_some_and(|m| m.does(Fault::Fails, rules::RECEIVE) && m.in_state(&self.conn)) {
+            return CallResult::Error(CallError::Closed);
+        }
         let early = self.established_at.is_none() && self.conn != Conn::Absent;
         if early && self.mutated(Fault::ResetIsEof, rules::RECEIVE_EARLY) {
             return CallResult::Eof;
@@ -459,8 +491,9 @@ impl Endpoint {
         if self.conn.state(false) == State::CloseWait && self.mutated(Fault::UnreadLost, rules::RECEIVE_CLOSE_WAIT) {
             self.readable.clear();
         }
-        if !self.readable.is_empty() && self.established_at.is_some() {
-            let n = (max as usize).min(self.readable.len());
+        if !self.readable.is_empty() && (self.established_at.is_some() || self.mutated(Fault::ReadsEarly, rules::RECEIVE_EARLY)) {
+            let wanted = max as usize + usize::from(self.mutated(Fault::GivesTooMuch, rules::RECEIVE));
+            let n = wanted.min(self.readable.len());
             let mut data: Vec<u8> = self.readable.drain(..n).collect();
             if let Some(octet) = data.first_mut().filter(|_| self.mutated(Fault::CorruptsRead, rules::RECEIVE)) {
                 *octet ^= 1;
@@ -473,6 +506,9 @@ impl Endpoint {
             }
             self.update_window(policy);
             return CallResult::Data(data);
+        }
+        if self.conn.tcb().is_some_and(|t| t.peer_fin.is_some()) && self.mutated(Fault::EofBehindGap, rules::RECEIVE) {
+            return CallResult::Eof;
         }
         if self.conn.tcb().is_some_and(Tcb::fin_taken) {
             let late = self.conn.tcb().is_some_and(|t| matches!(t.state, State::Closing | State::LastAck | State::TimeWait));
@@ -488,6 +524,7 @@ impl Endpoint {
         match &self.ended {
             Some(CallError::Closed) => CallResult::Eof,
             Some(CallError::Reset) if self.mutated(Fault::ResetIsEof, rules::NORMAL_OR_ABORTED) => CallResult::Eof,
+            Some(CallError::Reset) if self.mutated(Fault::NoReply, rules::NORMAL_OR_ABORTED) => CallResult::Error(CallError::WouldBlock),
             Some(error) => CallResult::Error(error.clone()),
             None => CallResult::Error(CallError::WouldBlock),
         }
@@ -514,6 +551,10 @@ impl Endpoint {
     pub(crate) fn close(&mut self, orphan: bool, now: Micros, policy: &Policy) -> CallResult {
         let rule = rules::close(self.conn.state(false));
         if self.mutated(Fault::StaysPut, rule) {
+            return CallResult::Done;
+        }
+        if self.mutated(Fault::Closes, rule) {
+            self.timed_wait_is_over();
             return CallResult::Done;
         }
         let lossless = self.readable.is_empty() || self.mutated(Fault::Departs, rules::HALF_DUPLEX_RST);
@@ -610,6 +651,7 @@ impl Endpoint {
             SetOption::KeepAlive(None) if self.mutated(Fault::StaysPut, rules::KEEPALIVE_SWITCH) => {}
             SetOption::KeepAlive(interval) => {
                 self.keepalive = interval;
+                self.timers.keepalive = None;
                 self.heard(now);
             }
             // A mutant that takes the first value only, or none.

@@ -20,6 +20,8 @@ impl Stack {
             endpoint.refused();
         } else if self.mutated(Fault::AckAnyway, icmp.error.rule()) {
             endpoint.acknowledges_anyway();
+        } else if self.mutated(Fault::ResendsHead, icmp.error.rule()) {
+            endpoint.resend_needlessly(&self.policy);
         }
         self.settle(tuple, endpoint);
     }

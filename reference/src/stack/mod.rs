@@ -9,6 +9,7 @@ mod ecn;
 mod endpoint;
 mod held_out;
 mod icmp;
+mod misread;
 mod mutant;
 mod mutants;
 mod output;
@@ -132,7 +133,9 @@ impl Stack {
                 let segment = ResetForm::answering(segment).segment();
                 self.departures.push(Departure { at: self.now, tuple, segment });
             }
-            return;
+            if !self.mutated(Fault::TakesNotUnicast, rule) {
+                return;
+            }
         }
         let listener = self.listener(&tuple);
         let room = listener.is_some_and(|(socket, backlog)| self.waiting(socket) < usize::from(backlog));
@@ -145,7 +148,12 @@ impl Stack {
         let mut endpoint = self.endpoints.remove(&key(&tuple)).unwrap_or_else(|| Endpoint::new(tuple));
         let listening = listener.is_some();
         let policy = self.policy_of(listener);
-        let stray = endpoint.conn == Conn::Absent && segment.is_ack() && !segment.is_rst();
+        let ends_listening = match endpoint.conn.state(true) {
+            State::Listen if segment.is_rst() => self.mutated(Fault::ListenerCloses, rules::LISTEN_RST),
+            State::Listen => segment.is_ack() && self.mutated(Fault::ListenerCloses, rules::LISTEN_ACK),
+            State::SynReceived => segment.is_rst() && self.mutated(Fault::ListenerCloses, rules::RST_EXACT.at(State::SynReceived)),
+            _ => false,
+        };
         let retired = endpoint.arrive(segment, listening, iss, self.now, &policy, self.mutant);
         if let Some(old) = retired {
             self.opened += 1;
@@ -161,11 +169,9 @@ impl Stack {
                 }
             }
         }
+        let ends_listening = ends_listening && endpoint.conn == Conn::Absent;
         self.settle(tuple, endpoint);
-        if stray
-            && self.mutated(Fault::ListenerCloses, rules::LISTEN_ACK)
-            && let Some(Socket::Listener { open, .. }) = listener.and_then(|l| self.sockets.get_mut(l as usize))
-        {
+        if ends_listening && let Some(Socket::Listener { open, .. }) = listener.and_then(|l| self.sockets.get_mut(l as usize)) {
             *open = false;
         }
     }
@@ -267,6 +273,10 @@ impl Stack {
         if self.mutated(Fault::Fails, rules::LISTEN_BESIDE_OPENING) && self.endpoints.values().any(opening) {
             return CallResult::Error(CallError::AddressInUse);
         }
+        let beside = |e: &Endpoint| self.mutant.is_some_and(|m| m.fault == Fault::FailsBeside(e.conn.state(false)));
+        if self.endpoints.values().any(|e| e.tuple.local.port() == port && beside(e)) {
+            return CallResult::Error(CallError::AddressInUse);
+        }
         if self.mutated(Fault::Fails, rules::OPEN_PASSIVE) {
             return CallResult::Error(CallError::Refused);
         }
@@ -278,6 +288,9 @@ impl Stack {
         if self.endpoints.get(&key(&tuple)).is_some_and(|e| e.conn != Conn::Absent) {
             if self.mutated(Fault::Succeeds, rules::OPEN_AGAIN) {
                 return CallResult::Socket(self.last_socket());
+            }
+            if self.mutated(Fault::Closes, rules::OPEN_AGAIN) {
+                self.abort_each(vec![key(&tuple)]);
             }
             return CallResult::Error(CallError::AddressInUse);
         }
@@ -457,6 +470,7 @@ impl Stack {
         }
         let clock = match self.policy.isn_clock {
             true if self.mutated(Fault::IsnClockStands, rules::ISN_CLOCK) => 0,
+            true if self.mutated(Fault::IsnClockSlow, rules::ISN_CLOCK) => self.now / 400,
             true => self.now / 4,
             false => u64::from(count) << 20,
         };

@@ -1,5 +1,5 @@
-//! Stacks that break one rule on purpose. A fault changes only what the stack does after the relation has spoken; those that are called the
-//! target's change only how datagrams are made and read.
+//! Stacks that break one rule on purpose. A fault changes only what the stack does after the relation has spoken, and at most has it speak again
+//! of a segment that was misread (`misread.rs`); those that are called the target's change only how datagrams are made and read.
 //!
 //! The tables are `mutants.rs` and, of those that nobody looks at while oracle and vectors are worked on, `held_out.rs`.
 
@@ -285,6 +285,110 @@ pub enum Fault {
     Ect,
     /// CWR ends the echo of the CE on its own segment.
     CwrAfterCe,
+    /// The FIN of what is answered is not counted in SEG.ACK of a reset.
+    AckLacksFin,
+    /// A segment with all of these control bits draws no reply.
+    SilentTo(Flags),
+    /// The number of a reset is that of the segment that it answers.
+    SeqOfCause,
+    /// A segment from or to an address that is not one host's is taken.
+    TakesNotUnicast,
+    /// Text is acknowledged and never given to the user.
+    TextLost,
+    /// An acknowledgment of one octet more than was sent is taken.
+    TakesHighAck,
+    /// An acknowledgment of nothing is taken for one of all.
+    TakesLowAck,
+    /// A reset in SYN-SENT is taken only where its SEQ is 0.
+    ResetOnlyAtZero,
+    /// The user is not told why the connection ended.
+    Untold,
+    /// The user reads before the connection is established.
+    ReadsEarly,
+    /// A segment without ACK bit is taken for one that acknowledges all.
+    AckBitUnneeded,
+    /// The window stays that of the peer's SYN when the handshake ends.
+    HandshakeWindowKept,
+    /// The segment's text is not looked at.
+    TextUnread,
+    /// The number at the right edge of the window counts as within.
+    EdgeTakenIn,
+    /// The number before RCV.NXT counts as RCV.NXT in a segment without text.
+    TakesSeqBefore,
+    /// The head of what is in flight is sent again at once.
+    ResendsHead,
+    /// Text whose numbers pass 2^32 is answered and dropped.
+    StumblesAtWrap,
+    /// A reset is ignored while text waits behind a gap.
+    ResetIgnoredAtGap,
+    /// Challenge ACKs that were too many in five seconds are too many for ever.
+    ThrottleLasts,
+    /// Text beside an older acknowledgment is answered and dropped.
+    OldAckDropsText,
+    /// SND.UNA moves so many octets further than what was acknowledged.
+    UnaOff(i32),
+    /// Only every so-manieth full-sized segment is acknowledged at once.
+    AckEvery(u32),
+    /// What the user writes ends the delay of an ACK, whether it is sent or not.
+    SendDropsAck,
+    /// A FIN behind a gap is taken with the gap.
+    FinJumpsGap,
+    /// A FIN behind a gap is the end of what the user reads.
+    EofBehindGap,
+    /// One octet more is read than the user wants.
+    GivesTooMuch,
+    /// A FIN is sent where a reset is asked for.
+    FinInstead,
+    /// Passive OPEN fails on the port of a connection in this state.
+    FailsBeside(State),
+    /// The time-out doubles up to this.
+    RtoCap(Micros),
+    /// No round trip changes the time-out.
+    SampleUnused,
+    /// The retransmission timer is not stopped when all is acknowledged.
+    TimerOutlivesFlight,
+    /// An acknowledgment of nothing new starts the retransmission timer again.
+    DuplicatesRestartTimer,
+    /// The connection is given up after this.
+    GivesUpAfter(Micros),
+    /// The congestion window after a time-out is so many segments.
+    LossWindowOf(u32),
+    /// A time-out leaves the slow start threshold as it was.
+    KeepsThreshold,
+    /// A duplicate acknowledgment in fast recovery adds four segments.
+    InflatesFourfold,
+    /// Limited transmit lets two segments go for each duplicate acknowledgment.
+    LimitedDoubled,
+    /// The initial window is so many segments.
+    InitialSegments(u32),
+    /// Slow start adds twice what is acknowledged.
+    SlowStartTwice,
+    /// A closed window is probed again so often, and no more.
+    ProbesAtMost(u32),
+    /// What arrives does not put off a keep-alive.
+    KeepAliveNotPutOff,
+    /// The clock of the ISNs runs at a hundredth of its rate.
+    IsnClockSlow,
+    /// The MSS of the peer that was connected to is not looked at.
+    MssIgnored,
+    /// What the user sets for every segment is on those with text alone.
+    OnTextAlone,
+    /// The urgent pointer is one too high.
+    UrgentTooHigh,
+    /// The target's: a segment with an odd number of octets of text leaves with a wrong checksum.
+    BadOddChecksum,
+    /// The target's: a segment with reserved bits is dropped.
+    DropsReserved,
+    /// The stack's windows are not shifted where the peer's shift is 0.
+    ZeroScaleIsNone,
+    /// Timestamps are compared as plain numbers.
+    PlainTimestamps,
+    /// TS.Recent becomes an older timestamp.
+    EchoGoesBack,
+    /// The left edge of the last SACK block is one too low.
+    SackLeftOff,
+    /// The echo of a CE ends with the next text without it.
+    CeOfLatestText,
 }
 
 impl Mutant {
@@ -339,6 +443,7 @@ impl Mutant {
                 outcome.signal = None;
             }
             Fault::Closes => outcome.next = Conn::Absent,
+            Fault::Untold => outcome.signal = None,
             Fault::GoesTo(state) => {
                 if let Some(tcb) = outcome.next.tcb_mut() {
                     tcb.state = state;
@@ -375,6 +480,12 @@ impl Mutant {
             Fault::TakesText if segment.seq == tcb.rcv_nxt && tcb.held.is_empty() => {
                 tcb.rcv_nxt = segment.text_end().min(tcb.rcv_right);
             }
+            Fault::UnaOff(by) => tcb.snd_una = tcb.snd_una.moved(by).min(tcb.snd_nxt),
+            Fault::FinJumpsGap if segment.is_fin() => {
+                (tcb.peer_fin, tcb.rcv_nxt, tcb.state) = (Some(segment.text_end()), segment.end(), State::CloseWait);
+                tcb.rcv_right = tcb.rcv_right.max(tcb.rcv_nxt);
+                tcb.held.clear();
+            }
             Fault::WholeAcksOnly if tcb.snd_una != tcb.snd_nxt => tcb.snd_una = was.snd_una,
             _ => {}
         }
@@ -407,6 +518,11 @@ impl Mutant {
                 if was.state == State::SynReceived && tcb.state != State::SynReceived && !segment.is_syn() =>
             {
                 tcb.snd_wnd = u32::from(segment.window);
+            }
+            (Fault::HandshakeWindowKept, Some(was))
+                if was.state == State::SynReceived && tcb.state != State::SynReceived && !segment.is_syn() =>
+            {
+                tcb.snd_wnd = was.snd_wnd;
             }
             _ => {}
         }
@@ -513,7 +629,7 @@ impl Mutant {
     pub(crate) fn spoil_time_wait(&self, lasts: Micros, before: &Conn) -> Micros {
         match self.fault {
             Fault::TimeWaitTenths(tenths) if self.in_state(before) => lasts / 10 * tenths,
-            Fault::TimeWaitForEver => Micros::MAX,
+            Fault::TimeWaitForEver if self.in_state(before) => Micros::MAX,
             _ => lasts,
         }
     }
@@ -541,6 +657,15 @@ impl Mutant {
     /// Whether nothing is retransmitted after so many time-outs.
     pub(crate) fn resends_no_more(&self, timeouts: u32) -> bool {
         matches!(self.fault, Fault::ResendsAtMost(most) if timeouts >= most)
+    }
+
+    /// How long a connection that is not answered lasts by this rule, where that is too short.
+    pub(crate) fn patience(&self, rule: RuleId, conn: &Conn) -> Option<Micros> {
+        match self.fault {
+            Fault::GivesUpAtOnce if self.strikes(rule) => Some(20 * SECOND),
+            Fault::GivesUpAfter(lasts) if self.strikes(rule) && self.in_state(conn) => Some(lasts),
+            _ => None,
+        }
     }
 
     pub(crate) fn spoil_user_timeout(&self, timeout: Micros) -> Micros {

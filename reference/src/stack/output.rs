@@ -78,6 +78,9 @@ impl Endpoint {
     /// The peer was heard of: the next keep-alive is an interval away.
     pub(crate) fn heard(&mut self, now: Micros) {
         self.timers.keepalives = 0;
+        if self.timers.keepalive.is_some() && self.mutated(Fault::KeepAliveNotPutOff, rules::KEEPALIVE_ONLY_IDLE) {
+            return;
+        }
         let open = self.conn.tcb().is_some_and(|t| t.receives() || t.state == State::CloseWait);
         self.timers.keepalive = self.keepalive_interval().filter(|_| open).map(|i| now + i);
     }
@@ -85,12 +88,19 @@ impl Endpoint {
     /// Whether a mutant loses the timer because of the peer's window.
     fn loses_timer(&self) -> bool {
         let Some(t) = self.conn.tcb() else { return false };
+        if self.mutant.is_some_and(|m| matches!(m.fault, Fault::ProbesAtMost(most) if t.snd_wnd == 0 && self.timers.timeouts >= most)) {
+            return true;
+        }
         let rule = if t.snd_wnd == 0 { rules::PROBE_SHRUNK } else { rules::RESENT_WITHIN_SHRUNK };
         t.snd_right().lt(t.snd_nxt) && self.mutated(Fault::NoReply, rule)
     }
 
     /// RFC 6298 section 5.4 to 5.7, with R2 of RFC 9293 section 3.8.3.
     fn retransmission_timeout(&mut self, now: Micros, policy: &Policy) {
+        if self.outlives_flight() && self.conn.tcb().is_some_and(|t| t.snd_una == t.snd_nxt) {
+            self.timers.retransmit = None;
+            return;
+        }
         let user_timeout = self.user_timeout.map(|t| self.mutant.map_or(t, |m| m.spoil_user_timeout(t)));
         let patience = user_timeout.unwrap_or(match &self.conn {
             Conn::SynSent(_) => 180 * SECOND,
@@ -98,8 +108,8 @@ impl Endpoint {
             Conn::Open(_) | Conn::Absent => 120 * SECOND,
         });
         let rule = if self.conn.tcb().is_none_or(|t| t.snd_una == t.iss) { rules::SYN_R2 } else { rules::R2 };
-        let hasty = self.mutated(Fault::GivesUpAtOnce, rule);
-        let patience = if hasty { 20 * SECOND } else { patience };
+        let lasts = self.mutant.and_then(|m| m.patience(rule, &self.conn));
+        let (hasty, patience) = (lasts.is_some(), lasts.unwrap_or(patience));
         let tried = self.user_timeout.is_some() || self.timers.timeouts >= LEAST_RETRIES || hasty;
         if tried && now >= self.timers.first_unanswered + patience {
             self.gave_up();
@@ -112,17 +122,25 @@ impl Endpoint {
             && t.snd_una != t.iss
         {
             let mss = u32::from(t.believed_mss());
-            self.timers.ssthresh = (flight / 2).max(2 * mss);
-            self.timers.cwnd = if self.mutated(Fault::KeepsWindow, rules::LOSS_WINDOW) { self.timers.cwnd } else { mss };
+            if !self.mutated(Fault::KeepsThreshold, rules::LOSS_WINDOW) {
+                self.timers.ssthresh = (flight / 2).max(2 * mss);
+            }
+            self.timers.cwnd = match self.mutant.filter(|m| m.strikes(rules::LOSS_WINDOW)).map(|m| m.fault) {
+                Some(Fault::KeepsWindow) => self.timers.cwnd,
+                Some(Fault::LossWindowOf(segments)) => segments * mss,
+                _ => mss,
+            };
             self.timers.fast_recovery = false;
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = self.mutated(Fault::SamplesResent, rules::KARN).then(|| (t.snd_una + 1, now));
         }
         let probing = self.conn.tcb().is_some_and(|t| t.snd_wnd == 0);
-        let stays = self.mutated(Fault::NoBackoff, rules::RTO_BACKOFF) || probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF);
+        let stands = self.mutant.is_some_and(|m| m.does(Fault::NoBackoff, rules::RTO_BACKOFF) && m.in_state(&self.conn));
+        let stays = stands || probing && self.mutated(Fault::Departs, rules::PROBE_BACKOFF);
         if !stays {
             let slow = self.mutated(Fault::GrowsByAFifth, rules::RTO_BACKOFF);
-            self.timers.rto = (if slow { self.timers.rto / 10 * 12 } else { self.timers.rto * 2 }).min(60 * SECOND);
+            let most = self.mutant.map_or(60 * SECOND, |m| if let Fault::RtoCap(most) = m.fault { most } else { 60 * SECOND });
+            self.timers.rto = (if slow { self.timers.rto / 10 * 12 } else { self.timers.rto * 2 }).min(most);
         }
         self.resend_head(policy);
         if self.mutated(Fault::NoCongestionWindow, rules::LOSS_WINDOW) {
@@ -164,6 +182,18 @@ impl Endpoint {
                 self.resend(seq);
             }
         }
+    }
+
+    /// A mutant's: what is in flight leaves again although nothing asks for it.
+    pub(super) fn resend_needlessly(&mut self, policy: &Policy) {
+        if self.conn.tcb().is_some_and(|t| t.snd_una != t.snd_nxt) {
+            self.resend_head(policy);
+        }
+    }
+
+    /// Whether a mutant leaves the timer of what was acknowledged running.
+    pub(super) fn outlives_flight(&self) -> bool {
+        self.mutated(Fault::TimerOutlivesFlight, rules::TIMER_RESTARTS)
     }
 
     /// The segment that begins at `seq` leaves again.
@@ -213,7 +243,7 @@ impl Endpoint {
             self.arm_retransmit(now);
         }
         self.send_new(now, policy, 0);
-        self.timers.limited_transmit = false;
+        self.timers.limited_transmit = 0;
     }
 
     /// Sends new text and the FIN; `probe` octets may pass a closed window.
@@ -228,10 +258,10 @@ impl Endpoint {
             let flight = t.snd_nxt.since(t.snd_una);
             self.restart_after_idleness(now);
             let Conn::Open(t) = &self.conn else { return };
-            let cwnd = if self.timers.cwnd == 0 { initial_window(u32::from(t.believed_mss())) } else { self.timers.cwnd };
+            let cwnd = if self.timers.cwnd == 0 { self.initial_window(u32::from(t.believed_mss())) } else { self.timers.cwnd };
             // RFC 3042: one segment, as long as no more than "the congestion window plus 2*SMSS" is outstanding.
-            let mss = u32::from(t.believed_mss());
-            let cwnd = if self.timers.limited_transmit { cwnd.max((flight + mss).min(cwnd + 2 * mss)) } else { cwnd };
+            let (mss, more) = (u32::from(t.believed_mss()), self.timers.limited_transmit);
+            let cwnd = if more > 0 { cwnd.max((flight + mss).min(cwnd + 2 * more * mss)) } else { cwnd };
             let beyond = u32::from(t.snd_wnd > 0 && self.mutated(Fault::OneBeyond, rules::WINDOW_BEYOND));
             let window = self.window_taken(t);
             let usable = window.saturating_add(beyond).saturating_sub(flight).max(probe);
@@ -279,8 +309,8 @@ impl Endpoint {
                 t.fin_sent = fin.then(|| end - 1);
                 t.snd_nxt = end;
             }
-            self.timers.limited_transmit = false;
-            self.cwr &= !segment.flags.has(Flags::CWR);
+            self.timers.limited_transmit = self.timers.limited_transmit.saturating_sub(1);
+            self.cwr &= !segment.flags.has(Flags::CWR) || self.mutated(Fault::StaysPut, rules::ECE_ANSWERED);
             self.timers.persist = None;
             self.timers.sent_at = Some(now);
             self.put(rule, segment);
@@ -288,7 +318,8 @@ impl Endpoint {
             if idle {
                 self.timers.first_unanswered = now;
             }
-            if idle || self.mutated(Fault::TimerRestartsWithText, rules::TIMER_RESTARTS) {
+            let runs_on = self.timers.retransmit.is_some() && self.outlives_flight();
+            if (idle && !runs_on) || self.mutated(Fault::TimerRestartsWithText, rules::TIMER_RESTARTS) {
                 self.arm_retransmit(now);
             }
             if self.timers.timing.is_none() && self.timers.timeouts == 0 {
@@ -335,7 +366,8 @@ impl Endpoint {
         if ahead > 0 && !text.is_empty() && !only_first {
             segment.flags |= Flags::URG;
             let ahead = if self.mutated(Fault::UrgentFromUna, rules::URGENT_POINTER) { ahead + seq.offset_from(t.snd_una) } else { ahead };
-            let off = i32::from(self.mutated(Fault::Departs, rules::URGENT_POINTER));
+            let too_high = i32::from(self.mutated(Fault::UrgentTooHigh, rules::URGENT_POINTER));
+            let off = i32::from(self.mutated(Fault::Departs, rules::URGENT_POINTER)) - too_high;
             segment.urgent = u16::try_from(ahead - off).unwrap_or(u16::MAX);
         }
         segment
@@ -389,7 +421,8 @@ impl Endpoint {
     pub(super) fn spoil(&mut self, rule: RuleId, mut segment: Segment) {
         self.note_tsval(&segment);
         self.note_marks(&mut segment);
-        segment.ip = IpHeader { hop_limit: self.hop_limit, ..segment.ip.with_dscp(self.dscp) };
+        let plain = segment.payload.is_empty() && self.mutated(Fault::OnTextAlone, rules::DS_SETTABLE);
+        segment.ip = IpHeader { hop_limit: self.hop_limit, ..segment.ip.with_dscp(if plain { 0 } else { self.dscp }) };
         if let Conn::Open(t) = &mut self.conn
             && segment.is_ack()
             && !segment.is_rst()
@@ -411,6 +444,9 @@ impl Endpoint {
         let Conn::Open(t) = &self.conn else { return };
         if self.mutated(Fault::SeqOfUna, rule) {
             segment.seq = t.snd_una;
+        }
+        if self.mutated(Fault::FinInstead, rule) {
+            (segment.flags, segment.ack) = (Flags::FIN | Flags::ACK, t.rcv_nxt);
         }
         if !segment.is_syn() && !segment.is_rst() {
             if self.mutated(Fault::StaleAck, rule) {

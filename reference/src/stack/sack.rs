@@ -127,6 +127,9 @@ impl Endpoint {
         {
             last.1 += 1;
         }
+        if let Some(last) = blocks.last_mut().filter(|_| self.mutated(Fault::SackLeftOff, rules::SACK_BLOCKS)) {
+            last.0 = last.0 - 1;
+        }
         if self.mutated(Fault::StaleBlocks, rules::SACK_BLOCKS) {
             match blocks.is_empty() {
                 true => blocks.clone_from(&self.reports.last),

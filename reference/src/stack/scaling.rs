@@ -16,6 +16,7 @@ impl Endpoint {
             Fault::IgnoresScale if fresh => tcb.snd_scale = 0,
             Fault::ScaleTooLarge if fresh && tcb.snd_scale > 0 => tcb.snd_scale += 1,
             Fault::ScaleUnclamped if fresh => tcb.snd_scale = shift.filter(|_| policy.window_scale.is_some()).unwrap_or(0),
+            Fault::ZeroScaleIsNone if fresh && shift == Some(0) => tcb.rcv_scale = 0,
             Fault::ScalesSynWindow if fresh => tcb.snd_wnd <<= tcb.snd_scale,
             Fault::ScalesOnText if !segment.is_syn() => tcb.snd_scale = shift.unwrap_or(tcb.snd_scale),
             _ => {}

@@ -55,6 +55,9 @@ impl Endpoint {
                 if let Some(val) = shown.filter(|_| segment.is_rst() && self.mutated(Fault::StaysPut, rules::RST_LEAVES_ECHO)) {
                     (seen.recent, seen.recent_most) = (val, val);
                 }
+                if let Some(val) = shown.filter(|_| update == Update::Certain && self.mutated(Fault::EchoGoesBack, rules::ECHO)) {
+                    (seen.recent, seen.recent_most) = (val, val);
+                }
                 self.stamps.latest = shown.unwrap_or(self.stamps.latest);
                 self.seen = Some(TimestampsSeen { lapsed: false, ..seen });
             }
@@ -66,11 +69,13 @@ impl Endpoint {
         }
     }
 
-    /// What a mutant makes of a segment whose timestamp is not newer than TS.Recent: it is answered and dropped.
+    /// What a mutant makes of a segment whose timestamp is not newer than TS.Recent, or is so only modulo 2^32: it is answered and dropped.
     pub(super) fn refuse_equal(&self, outcome: &mut Outcome, segment: &Segment) {
-        let equal = segment.timestamps().zip(self.seen).is_some_and(|((val, _), seen)| val == seen.recent);
+        let Some(((val, _), seen)) = segment.timestamps().zip(self.seen) else { return };
+        let equal = val == seen.recent && self.mutated(Fault::RefusesEqual, rules::PAWS);
+        let wrapped = val < seen.recent && newer(val, seen.recent) && self.mutated(Fault::PlainTimestamps, rules::PAWS);
         let ordinary = !segment.is_rst() && !segment.is_syn() && !segment.payload.is_empty();
-        if equal && ordinary && matches!(self.conn, Conn::Open(_)) && self.mutated(Fault::RefusesEqual, rules::PAWS) {
+        if (equal || wrapped) && ordinary && matches!(self.conn, Conn::Open(_)) {
             *outcome = Outcome::new(rules::PAWS, self.conn.clone(), Answer::Ack(Owed::AtOnce(Level::Must)));
         }
     }
@@ -130,6 +135,8 @@ impl Endpoint {
             ResetForm::WithAck(ack) if self.mutated(Fault::AckLacksText, rule) => {
                 ResetForm::WithAck(ack - u32::try_from(cause.payload.len()).unwrap_or(0))
             }
+            ResetForm::WithAck(ack) if self.mutated(Fault::AckLacksFin, rule) => ResetForm::WithAck(ack - u32::from(cause.is_fin())),
+            ResetForm::Bare(_) if self.mutated(Fault::SeqOfCause, rule) => ResetForm::Bare(cause.seq),
             form => form,
         };
         let reset = match cause.timestamps().filter(|_| policy.timestamps) {
