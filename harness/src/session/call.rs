@@ -84,7 +84,7 @@ impl Session<'_> {
                 if matches!(call, VectorCall::Listen(..) | VectorCall::Connect(_)) {
                     self.lost.extend([fd]);
                 }
-                self.fail(event, None, kind_of(call), in_words(&result), returned(expected));
+                self.fail(event, None, kind_of(call), (in_words(&result), returned(expected)), &[]);
             }
             return Ok(());
         }
@@ -223,7 +223,7 @@ impl Session<'_> {
                 CallResult::Unsupported => return Err(Stop::Unsupported("the target cannot tell a connection's state".to_owned())),
                 _ if self.now < patience => self.wait_a_little(patience)?,
                 other => {
-                    self.fail(event, None, "state", in_words(&other), format!("the state {state}"));
+                    self.fail(event, None, "state", (in_words(&other), format!("the state {state}")), &[]);
                     return Ok(());
                 }
             }

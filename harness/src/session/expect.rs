@@ -1,6 +1,7 @@
 //! Assertions: what the stack must have sent.
 
 use tcp_reference::api::Micros;
+use tcp_reference::catalogue::RuleId;
 use tcp_reference::finding::{Class, Finding};
 use tcp_reference::rules;
 use tcp_reference::segment::{Flags, Segment};
@@ -45,15 +46,17 @@ impl Session<'_> {
                     let wanted = wanted(spec, &seen.before);
                     let allowed = if early { format!("{wanted}, not before {:.3} s", seconds(earliest)) } else { wanted };
                     self.take(i, spec.flow);
-                    self.fail(event, Some(self.last_stimulus), EXPECTATION, format!("the stack sent {text}"), allowed);
+                    self.fail(event, Some(self.last_stimulus), EXPECTATION, (format!("the stack sent {text}"), allowed), &[]);
                     return Ok(());
                 }
                 Found::Nothing if self.now >= until => {
                     let event = self.trace.events.len().saturating_sub(1);
+                    let owed = self.oracle.owed();
                     self.hear_the_oracle(until)?;
                     let wanted = wanted(spec, &self.flows[flow].view);
                     let allowed = format!("{wanted}, by {:.3} s", seconds(until));
-                    self.fail(event, Some(self.last_stimulus), EXPECTATION, "nothing was sent".to_owned(), allowed);
+                    self.fail(event, Some(self.last_stimulus), EXPECTATION, ("nothing was sent".to_owned(), allowed), &owed);
+
                     return Ok(());
                 }
                 Found::Nothing => self.advance_towards(until)?,
@@ -103,15 +106,21 @@ impl Session<'_> {
         tuple.and_then(|t| self.oracle.states(&t).first().copied()).unwrap_or(State::Closed)
     }
 
-    /// Notes that an assertion failed.
-    pub(super) fn fail(&mut self, event: usize, cause: Option<usize>, kind: &'static str, seen: String, allowed: String) {
+    /// Notes that an assertion failed: what was `seen`, what was `allowed`, and the rules of what the oracle had as `owed`.
+    pub(super) fn fail(
+        &mut self,
+        event: usize,
+        cause: Option<usize>,
+        kind: &'static str,
+        (seen, allowed): (String, String),
+        owed: &[RuleId],
+    ) {
         let Some(&[rule, ref others @ ..]) = self.rules.as_deref() else { return };
         // That a call fails is no fault of what a segment does that arrived before; what is read or leaves afterwards may be.
         let called = self.called.filter(|_| rules::is_of_arrivals(rule));
         let accused = called.filter(|_| ![EXPECTATION, READ].contains(&kind)).unwrap_or(rule);
-        let owed = if kind == EXPECTATION { self.oracle.owed() } else { Vec::new() };
         let mut suspects = Vec::new();
-        for suspect in owed.into_iter().chain(called).chain([rule]).chain(others.iter().copied()) {
+        for suspect in owed.iter().copied().chain(called).chain([rule]).chain(others.iter().copied()) {
             if suspect != accused && !suspects.contains(&suspect) && suspects.len() < MOST_SUSPECTS {
                 suspects.push(suspect);
             }
@@ -123,7 +132,7 @@ impl Session<'_> {
         };
         let at = self.trace.events.get(event).map_or(self.now, |e| e.at);
         self.own.push(Finding {
-            rule,
+            rule: accused,
             suspects,
             class: Class::Violates,
             state,

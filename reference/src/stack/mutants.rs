@@ -315,7 +315,7 @@ mutants! {
     "initial-window-too-large": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW], breaks [rules::INITIAL_WINDOW];
     "initial-window-after-lost-syns": Fault::NoCongestionWindow, at [rules::INITIAL_WINDOW_LOST_SYN], breaks [rules::INITIAL_WINDOW_LOST_SYN];
     "congestion-window-grows-too-fast": Fault::NoCongestionWindow, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
-    "slow-start-never-ends": Fault::NoAvoidance, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL];
+    "slow-start-never-ends": Fault::NoAvoidance, at [rules::CONGESTION_CONTROL], breaks [rules::CONGESTION_CONTROL, rules::AVOIDANCE];
     "divided-acks-inflate-the-window": Fault::NoCongestionWindow, at [rules::ACK_DIVISION], breaks [rules::ACK_DIVISION];
     "flight-resent-at-once": Fault::NoCongestionWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
     "time-out-leaves-the-congestion-window": Fault::KeepsWindow, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW];
