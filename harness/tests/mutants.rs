@@ -86,7 +86,23 @@ fn the_reference_gives_no_finding_in_any_policy() {
 }
 
 /// Mutants that are found out, but under the name of another rule first.
-const MISNAMED: &[&str] = &[];
+const MISNAMED: &[&str] = &[
+    // What follows from it shows first.
+    "listen-syn-establishes-at-once",
+    "time-out-leaves-the-congestion-window",
+    "fast-retransmit-at-second-duplicate",
+    "window-update-ignored",
+];
+
+/// Mutants that the oracle finds out in no vector, and why.
+const NOT_BY_A_VECTOR: &[&str] = &[
+    // It does what a right stack may do (`survivors.toml`).
+    "abort-in-closing-resets",
+    // Its window is above the bound only with losses that no vector has: the fuzzer finds it.
+    "congestion-window-not-deflated",
+    // A vector's own assertion finds it: that the error was not told before, the oracle cannot know.
+    "refusal-kept-from-the-user",
+];
 
 /// Rules that findings name, but that no mutant has them name first yet.
 const UNTRIED: &[&str] = &[];
@@ -125,7 +141,11 @@ fn every_mutant_is_caught_by_a_vector_that_names_its_rule() {
             }
         }
         let _ = writeln!(table, "{:42} {}", mutant.name, first_in.unwrap_or("SURVIVES"));
-        if first_in.is_some() == MISNAMED.contains(&mutant.name) || rules.is_empty() {
+        let expected = match mutant.name {
+            name if NOT_BY_A_VECTOR.contains(&name) => rules.is_empty(),
+            name => first_in.is_some() != MISNAMED.contains(&name) && !rules.is_empty(),
+        };
+        if !expected {
             failed.push((mutant, rules));
         }
     }

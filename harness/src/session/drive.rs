@@ -168,13 +168,17 @@ impl<'a> Session<'a> {
         self.check_states()
     }
 
-    /// How long a step waits. Where a vector waits out TIME-WAIT it waits for the RFC's own 2MSL, which becomes the target's: TIME-WAIT's
-    /// length is the stack's to state (RFC 9293 section 3.4.2), and a real clock would stand still for minutes.
+    /// How long a step waits. Where a vector waits out TIME-WAIT, or more than half of it, it waits for the RFC's own 2MSL, which becomes the
+    /// target's: TIME-WAIT's length is the stack's to state (RFC 9293 section 3.4.2), and a real clock would stand still for minutes.
     fn wait_of(&self, step: &Step) -> Micros {
         let own = *self.options.profile.time_wait.end();
+        if !self.options.scale_time_wait || own >= RFC_TIME_WAIT {
+            return step.after;
+        }
         match step.after.checked_sub(RFC_TIME_WAIT) {
-            Some(more) if self.options.scale_time_wait && own < RFC_TIME_WAIT => more + own + own / 10 + TIME_WAIT_SLACK,
-            _ => step.after,
+            Some(more) => more + own + own / 20 * 3,
+            None if step.after > RFC_TIME_WAIT / 2 => own / 1000 * (step.after / (RFC_TIME_WAIT / 1000)),
+            None => step.after,
         }
     }
 
@@ -511,5 +515,3 @@ const MOST_EVENTS: usize = 50_000;
 const MOST_VIEWS: usize = 1_000;
 /// 2MSL by the RFC's own MSL of two minutes.
 const RFC_TIME_WAIT: Micros = 240_000_000;
-/// What is waited longer than a target's own TIME-WAIT.
-const TIME_WAIT_SLACK: Micros = 1_000_000;

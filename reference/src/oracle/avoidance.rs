@@ -1,4 +1,4 @@
-//! What a loss that duplicate acknowledgments showed leaves of the congestion window (RFC 5681 sections 3.1 and 4.3): how much may leave in each
+//! What a loss leaves of the congestion window (RFC 5681 sections 3.1 and 4.3): how much may leave in each
 //! round trip until it is repaired, and how the window grows from there, one segment in each round trip.
 //!
 //! The growth is Reno's: RFC 9293 MAY-18 allows other controls (RFC 9438's CUBIC grows faster), so it is judged only where a profile says that the
@@ -35,6 +35,11 @@ impl AfterLoss {
     pub(crate) fn new(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
         let window = if window == u32::MAX { 0 } else { (window / 2).max(2 * mss) };
         AfterLoss { half: window, flight: nxt.since(una), recover: nxt, reported: 3 * mss, spent: 0, window, round: nxt }
+    }
+
+    /// The retransmission timer has expired; the congestion window was at most `window`. Slow start goes up to half of it.
+    pub(crate) fn timed_out(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
+        AfterLoss { recover: una, reported: 0, ..AfterLoss::new(window, una, nxt, mss) }
     }
 
     /// What the congestion window can be at most, where that is known.
@@ -95,7 +100,8 @@ impl Hypothesis {
         if known && seg.end().gt(tcb.snd_nxt) && in_flight > left.window.saturating_add(SLACK * mss) {
             // "Set cwnd to ssthresh" at the end of the recovery (section 3.2, step 6): before it has grown, it was not reduced.
             let grown = left.window > left.half.saturating_add(mss);
-            return misfit(if grown { rules::AVOIDANCE } else { rules::FAST_RECOVERY });
+            let by_timer = left.reported == 0;
+            return misfit(if grown || by_timer { rules::AVOIDANCE } else { rules::FAST_RECOVERY });
         }
         Ok(())
     }

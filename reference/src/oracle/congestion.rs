@@ -8,7 +8,7 @@ use crate::catalogue::{Level, RuleId};
 use crate::oracle::arrival::At;
 use crate::oracle::avoidance::AfterLoss;
 use crate::oracle::emission::{BREAKS, CLOCK, Misfit, Sent};
-use crate::oracle::hypothesis::{Hypothesis, RecoveryDue};
+use crate::oracle::hypothesis::{Clocks, Hypothesis, RecoveryDue};
 use crate::profile::{MILLISECOND, Profile};
 use crate::rules;
 use crate::seq::Seq;
@@ -35,6 +35,8 @@ pub(crate) struct Flight {
     after: Option<u32>,
     /// What `halve` changed while nothing but the SYN was acknowledged: limit and phase.
     before: Option<(u32, Phase)>,
+    /// After an ECE: SND.NXT then, and the bound once that is acknowledged.
+    marked: Option<(Seq, u32)>,
     /// SND.NXT at the third duplicate acknowledgment: until it is acknowledged the recovery lasts (RFC 6582, "recover").
     recover: Option<Seq>,
     /// The last limited transmit: SND.UNA then, and where it ended.
@@ -57,6 +59,8 @@ enum Phase {
     Loss,
     /// Half the flight, after three duplicate acknowledgments.
     Halved,
+    /// The window that an ECE has reduced.
+    Marked,
     /// The restart window, after idleness.
     Idle,
 }
@@ -69,6 +73,7 @@ impl Phase {
             Phase::Growing => rules::CONGESTION_CONTROL,
             Phase::Loss => rules::LOSS_WINDOW,
             Phase::Halved => rules::FAST_RECOVERY,
+            Phase::Marked => rules::ECE_ANSWERED,
             Phase::Idle => rules::CONGESTION_CONTROL,
         }
     }
@@ -85,6 +90,13 @@ impl Flight {
         (self.limit, self.counted, self.recovery) = (u32::MAX, u32::MAX, None);
     }
 
+    /// An ECE has come: "the indication of congestion should be treated just as a congestion loss" (RFC 3168 section 6.1.2), within a round trip;
+    /// RFC 8511 leaves 0.8 of the window, RFC 9438 0.85 at most (section 4.6).
+    pub(crate) fn reduced_by_mark(&mut self, until: Seq, mss: u32) {
+        self.avoids = true;
+        self.marked = (self.limit < u32::MAX).then(|| (until, (self.limit / 100 * 85).max(2 * mss) + mss));
+    }
+
     /// "ssthresh = max (FlightSize / 2, 2*SMSS)", "cwnd MUST be set to ssthresh plus 3*SMSS" (RFC 5681 section 3.2). What is in flight is at most the
     /// bound; RFC 9438 leaves 0.7 of it.
     fn halve(&mut self, mss: u32) {
@@ -93,6 +105,13 @@ impl Flight {
         self.after = Some(left);
         self.limit = left + 3 * mss;
         self.phase = Phase::Halved;
+    }
+}
+
+impl Clocks {
+    /// What the congestion window can be at most.
+    fn window(&self) -> u32 {
+        self.after_loss.window().map_or(self.flight.limit, |most| most.min(self.flight.limit))
     }
 }
 
@@ -122,7 +141,7 @@ impl Hypothesis {
         let clocks = &self.clocks;
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         if clocks.duplicate_acks == 3 {
-            let window = clocks.after_loss.window().map_or(clocks.flight.limit, |most| most.min(clocks.flight.limit));
+            let window = clocks.window();
             self.clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
             self.loss_shown(rules::FAST_RETRANSMIT, at);
             return;
@@ -191,6 +210,8 @@ impl Hypothesis {
         }
         let most = if flight.phase == Phase::Halved { mss } else { octets.max(mss) };
         flight.limit = flight.limit.saturating_add(most);
+        let marked = flight.marked.take_if(|(until, _)| tcb.snd_una.ge(*until)).filter(|(_, most)| *most < flight.limit);
+        flight.limit = marked.map_or(flight.limit, |(_, most)| most);
         // "cwnd += min (N, SMSS)" is RECOMMENDED against receivers that divide their acknowledgments.
         flight.counted = if flight.avoids { flight.limit } else { flight.counted.saturating_add(most.min(octets)).min(flight.limit) };
         flight.restart = None;
@@ -206,6 +227,7 @@ impl Hypothesis {
         {
             flight.limit = flight.limit.max(before.saturating_add(most));
             (flight.recovery, flight.before_loss, flight.phase) = (None, None, Phase::Growing);
+            self.clocks.after_loss = AfterLoss::default();
         }
         match flight.recovery {
             Some((until, _)) if tcb.snd_una.ge(until) => (flight.recovery, flight.phase) = (None, Phase::Growing),
@@ -213,7 +235,7 @@ impl Hypothesis {
             Some(_) if self.clocks.timeouts > 0 => flight.limit = flight.limit.saturating_add(2 * mss),
             Some(_) => {}
             None if flight.phase == Phase::Halved => {}
-            None => flight.phase = Phase::Growing,
+            None => flight.phase = if marked.is_some() { Phase::Marked } else { Phase::Growing },
         }
     }
 
@@ -222,12 +244,14 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
         let mss = sender_mss(tcb, sent.profile);
         let recovery = Some((tcb.snd_nxt, sent.segment.len()));
-        let flight = self.clocks.flight;
+        let (flight, window, una, nxt) = (self.clocks.flight, self.clocks.window(), tcb.snd_una, tcb.snd_nxt);
         let first = (flight.recovery.is_none()).then_some((flight.limit, sent.segment.end()));
         let before_loss = first.or(flight.before_loss);
         self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, before_loss, ..flight };
-        // How slow start and the avoidance share what follows does not show.
-        self.clocks.after_loss = AfterLoss::default();
+        if flight.recovery.is_none() {
+            // "ssthresh MUST be set to no more than the value given in equation (4)", and stays where the timer expires once more.
+            self.clocks.after_loss = AfterLoss::timed_out(window, una, nxt, mss);
+        }
     }
 
     /// Whether the octets of this segment fit the congestion window, whatever a conforming stack makes of it.

@@ -399,9 +399,10 @@ impl Connection {
     fn call(&self, h: &Hypothesis, kind: Kind, what: &What, at: &At<'_>, broken: bool, out: &mut Vec<Hypothesis>) {
         let from = out.len();
         match (kind, what) {
-            (Kind::Recv, What::Call { result, .. }) => {
+            (Kind::Recv, What::Call { call, result }) => {
                 let any = at.profile.lets(Lenience::ReadOctetsUnchecked);
-                let true_octets = any || !matches!(result, CallResult::Data(d) if !self.reads(h, d));
+                let fits = |d: &[u8]| self.reads(h, d) && !matches!(call, Call::Recv { max, .. } if d.len() > *max as usize);
+                let true_octets = any || !matches!(result, CallResult::Data(d) if !fits(d));
                 h.each_age(at, |h| {
                     let mut after = h.clone();
                     if true_octets && (after.fits_recv(result) || at.profile.lets(Lenience::ReceiveUnchecked)) {

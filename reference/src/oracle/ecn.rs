@@ -28,6 +28,8 @@ pub(crate) struct Ecn {
     cwr_due: bool,
     /// SND.NXT when it came: until that is acknowledged, further ECEs tell nothing new.
     cwr_until: Option<Seq>,
+    /// The last reduction of the window has been told, and nothing has come since that asks for another.
+    cwr_told: bool,
     /// Either side has sent a SYN of its opening that sets up nothing: whether the stack goes by it does not show.
     plain: bool,
     /// Whether the stack's acknowledgments have ECE.
@@ -133,7 +135,12 @@ impl Hypothesis {
         if echoes && plain && ecn.cwr_until.is_none() && was.snd_una != was.snd_nxt && tcb.snd_una.gt(was.snd_una) {
             ecn.cwr_due = true;
             ecn.cwr_until = Some(tcb.snd_nxt);
+            self.clocks.flight.reduced_by_mark(tcb.snd_nxt, u32::from(tcb.believed_mss()));
         }
+        // A sender tells of a window that it "reduces … for any reason (because of a retransmit timeout, a Fast Retransmit, or in response to an
+        // ECN Notification)".
+        let congested = segment.flags.has(Flags::ECE) || self.clocks.duplicate_acks > 0 || self.clocks.sacked || self.repairs();
+        self.user.ecn.cwr_told &= !congested;
     }
 
     /// ECE and CWR on a segment of the stack.
@@ -160,12 +167,20 @@ impl Hypothesis {
 
     /// New text: after an ECE the first bears CWR.
     pub(crate) fn reduction_told(&mut self, sent: &Sent<'_>) -> Result<(), Misfit> {
-        let ecn = &mut self.user.ecn;
-        if !ecn.cwr_due || sent.segment.payload.is_empty() {
+        if sent.segment.payload.is_empty() {
             return Ok(());
         }
-        ecn.cwr_due = false;
-        if sent.segment.flags.has(Flags::CWR) {
+        let told = sent.segment.flags.has(Flags::CWR);
+        let reduced = self.clocks.timeouts > 0 || self.repairs() || sent.from > self.clocks.sent_last + sent.profile.rto_min;
+        let ecn = &mut self.user.ecn;
+        let again = told && ecn.cwr_told && !reduced;
+        ecn.cwr_told = told || (ecn.cwr_told && !reduced);
+        let due = std::mem::take(&mut ecn.cwr_due);
+        if again && !due {
+            // "It SHOULD set the CWR bit only on the first new data packet that it transmits."
+            self.depart(rules::ECE_ANSWERED, sent.event);
+        }
+        if !due || told {
             return Ok(());
         }
         // Likelier than that the whole acknowledgment was passed over.

@@ -213,6 +213,9 @@ impl Hypothesis {
         if sent.segment.seq != c.iss {
             return Err(Misfit::new(rules::RETRANSMISSION_TIMEOUT, "seq", BREAKS));
         }
+        if c.offered_scale.is_some() && sent.segment.window_scale().is_none() {
+            self.depart(rules::SCALE_NOT_OFFERED, sent.event);
+        }
         self.timed_out(sent, sent.profile.linear_syn_timeouts)
     }
 

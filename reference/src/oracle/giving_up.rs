@@ -23,12 +23,16 @@ impl Hypothesis {
 
     /// The connection as it is where the stack gave it up too early, after retransmitting in vain.
     pub(crate) fn giving_up_early(&self, now: Micros, event: usize, profile: &Profile) -> Option<Hypothesis> {
-        let tried = self.outstanding() && self.clocks.timeouts >= LEAST_TIMEOUTS;
+        let tried = self.outstanding() && (self.clocks.timeouts >= LEAST_TIMEOUTS || self.user.timeout.is_some());
         let probed = self.clocks.keepalives > 0;
         if !(tried || probed) || self.iss_unseen || self.may_have_given_up(now, profile) {
             return None;
         }
-        let rule = if tried { self.patience(profile).1 } else { rules::KEEPALIVE_UNANSWERED };
+        let rule = match (tried, self.user.timeout) {
+            (true, Some(_)) => rules::USER_TIMEOUT,
+            (true, None) => self.patience(profile).1,
+            (false, _) => rules::KEEPALIVE_UNANSWERED,
+        };
         let level = if rule.entry().is_some_and(|r| r.level == Level::Should) { Level::Should } else { Level::Must };
         let state = self.conn.state(false);
         let blame = Blame { rule, level, state, event, cause: None, kind: "gave-up-early", surprise: SURPRISE };

@@ -363,7 +363,7 @@ impl Oracle {
                     self.judge(tuple, index, Kind::Wrote { octets: *n, urgent: *urgent }, stream, trace);
                 }
             }
-            (Call::Send { socket, .. }, CallResult::Error(error)) => self.refused_to_send(index, *socket, error, trace),
+            (Call::Send { .. }, CallResult::Error(error)) => self.refused_to_send(index, call, error, trace),
             (
                 Call::Recv { socket, .. }
                 | Call::Send { socket, .. }
@@ -403,19 +403,21 @@ impl Oracle {
     }
 
     /// SEND says that the connection is gone, and it certainly is there (RFC 9293 section 3.10.2).
-    fn refused_to_send(&mut self, index: usize, socket: SocketId, error: &CallError, trace: &Trace) {
+    fn refused_to_send(&mut self, index: usize, call: &Call, error: &CallError, trace: &Trace) {
         let gone = matches!(error, CallError::Closed | CallError::NotConnected | CallError::Reset | CallError::Refused);
-        let Some((tuple, stream)) = self.connection_of(socket).filter(|_| gone && !self.profile.lets(Lenience::SendUnchecked)) else {
+        let socket = call.socket().and_then(|socket| self.connection_of(socket));
+        let Some((tuple, stream)) = socket.filter(|_| gone && !self.profile.lets(Lenience::SendUnchecked)) else {
             return;
         };
         let Some(c) = self.connections.get(&tuple).filter(|c| c.unjudged.is_none() && c.suspects.is_none()) else { return };
         let open = |h: &Hypothesis| {
-            let state = h.conn.state(false);
-            let takes = matches!(state, State::Established | State::CloseWait) && h.user.closed.is_none();
-            h.user.stream == stream && takes && h.deferred.is_empty() && !h.may_have_given_up(self.now, &self.profile)
+            let ends = h.user.closed.is_some() || h.may_have_given_up(self.now, &self.profile);
+            h.user.stream == stream && h.deferred.is_empty() && !ends
         };
-        if c.hypotheses.iter().all(open) {
-            self.find(rules::SEND, "send", tuple, index, trace, "the octets are taken, or \"error: insufficient resources\"");
+        let asked = |h: &Hypothesis| rules::of_call(call, h.conn.state(false)).filter(|r| [rules::SEND, rules::SEND_EARLY].contains(r));
+        let Some(rule) = c.hypotheses.first().and_then(asked) else { return };
+        if c.hypotheses.iter().all(|h| open(h) && asked(h) == Some(rule)) {
+            self.find(rule, "send", tuple, index, trace, "the octets are taken, or \"error: insufficient resources\"");
         }
     }
 

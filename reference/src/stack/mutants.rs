@@ -496,4 +496,20 @@ mutants! {
     "ack-delay-starts-over": Fault::DelayStartsOver, at [rules::DELAYED_ACK], breaks [rules::DELAYED_ACK];
     "time-wait-halved-after-closing": Fault::TimeWaitTenths(5), at [] in State::Closing, breaks [rules::TIME_WAIT_2MSL];
     "new-text-restarts-the-timer": Fault::TimerRestartsWithText, at [rules::TIMER_RESTARTS], breaks [rules::TIMER_RESTARTS, rules::RETRANSMISSION_TIMEOUT];
+    "refusal-kept-from-the-user": Fault::Untold, at [rules::SYN_SENT_RST_ACK_OK], breaks [rules::SYN_SENT_RST_ACK_OK, rules::NORMAL_OR_ABORTED];
+    "right-edge-counts-as-window": Fault::EdgeTakenIn, at [at!("ESTABLISHED/seq-unacceptable")], breaks [at!("ESTABLISHED/seq-unacceptable")];
+    "ack-lost-to-text-that-waits": Fault::SendDropsAck, at [rules::DELAYED_ACK], breaks [rules::DELAYED_ACK];
+    "time-wait-a-fifth-too-short": Fault::TimeWaitTenths(8), at [], breaks [rules::TIME_WAIT_2MSL];
+    "send-in-syn-sent-fails": Fault::Fails, at [rules::SEND_EARLY], breaks [rules::SEND_EARLY];
+    "one-octet-too-many-received": Fault::GivesTooMuch, at [rules::RECEIVE], breaks [rules::RECEIVE];
+    "user-timeout-threefold": Fault::UserTimeoutTenths(30), at [], breaks [rules::USER_TIMEOUT];
+    "threshold-survives-a-time-out": Fault::KeepsThreshold, at [rules::LOSS_WINDOW], breaks [rules::LOSS_WINDOW, rules::AVOIDANCE];
+    "scaling-not-offered-again": Fault::LacksOption(3), at [rules::RETRANSMISSION_TIMEOUT] in State::SynSent, with Policy::with_window_scale, breaks [rules::SCALE_NOT_OFFERED];
+    "keep-alive-without-timestamps": Fault::LacksOption(8), at [rules::KEEPALIVE_INTERVAL], with Policy::with_timestamps, breaks [rules::TIMESTAMPS_LACKING];
+    "ece-leaves-the-congestion-window": Fault::NoCongestionWindow, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
+    "cwr-on-all-new-text": Fault::StaysPut, at [rules::ECE_ANSWERED], with Policy::with_ecn, breaks [rules::ECE_ANSWERED];
+    "challenges-end-for-ever": Fault::ThrottleLasts, at [at!("ESTABLISHED/rst-in-window")], breaks [at!("ESTABLISHED/rst-in-window"), rules::CHALLENGES_THROTTLED];
+    "time-wait-a-fifth-too-long": Fault::TimeWaitTenths(12), at [], breaks [rules::TIME_WAIT_TIMEOUT];
+    "time-wait-halved-after-fin-wait-1": Fault::TimeWaitTenths(5), at [] in State::FinWait1, breaks [rules::TIME_WAIT_2MSL];
+    "no-listening-beside-a-crossing": Fault::FailsBeside(State::SynReceived), at [rules::LISTEN_BESIDE_OPENING], breaks [rules::LISTEN_BESIDE_OPENING];
 }
