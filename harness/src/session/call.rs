@@ -63,7 +63,10 @@ impl Session<'_> {
             return Ok(());
         };
         self.last_stimulus = self.trace.events.len();
-        self.called = rules::of_call(&request, self.state());
+        // Of what is gone, whatever ended it decides what a call returns.
+        let (state, opens) = (self.state(), matches!(request, Call::Listen { .. } | Call::Connect { .. }));
+        let gone = !opens && matches!(state, State::Closed | State::Listen);
+        self.called = rules::of_call(&request, state).filter(|_| !gone);
         let patience = self.now + PATIENCE;
         loop {
             let event = self.trace.events.len();
