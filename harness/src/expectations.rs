@@ -114,6 +114,7 @@ impl Expectations {
             "linux-kernel" => {
                 Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))
             }
+            "libslirp" => Expectations::read("harness/expectations/libslirp.toml", include_str!("../expectations/libslirp.toml")),
             "lwip" => Expectations::read("harness/expectations/lwip.toml", include_str!("../expectations/lwip.toml")),
             "netstack3" => Expectations::read("harness/expectations/netstack3.toml", include_str!("../expectations/netstack3.toml")),
             _ => Ok(Expectations::default()),

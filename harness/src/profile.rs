@@ -34,6 +34,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("netstack3", include_str!("../profiles/netstack3.toml")),
     ("gvisor", include_str!("../profiles/gvisor.toml")),
     ("ipstack", include_str!("../profiles/ipstack.toml")),
+    ("libslirp", include_str!("../profiles/libslirp.toml")),
 ];
 
 /// Linux with or without the setting `tcp_syn_linear_timeouts`, which came with 6.5. Each network namespace has it or none has, and a fresh one

@@ -359,8 +359,12 @@ fn refused(driver: &mut Driver) -> Result<(), Wrong> {
     let side = Ends::of(family, REMOTE_PORT);
     let ends = Ends { stack: std::net::SocketAddr::new(side.stack.ip(), LOCAL_PORT), ..side };
     driver.deliver(ends, &Segment::control(Seq(0), Flags::RST).with_ack(syn.seq + 1))?;
+    // A stack may have no more than an end of the stream for this, which the vectors judge: here it has to be the same again.
+    let eof = driver.ask(&recv)?.eof;
     for _ in 0..2 {
-        driver.fails(&recv, &["refused", "reset"])?;
+        if !eof || !driver.ask(&recv)?.eof {
+            driver.fails(&recv, &["refused", "reset"])?;
+        }
     }
     driver.state(socket, &["CLOSED"])
 }
@@ -414,9 +418,9 @@ fn clock(driver: &mut Driver) -> Result<(), Wrong> {
         return if took < Duration::from_millis(45) { Err(format!("50 ms on a real clock were over after {took:?}")) } else { Ok(()) };
     }
     // The SYN goes unanswered: it is sent again, at the same times however the clock gets there.
-    let in_one = unanswered(driver, &connect, 4_000_000)?;
+    let in_one = unanswered(driver, &connect, PATIENCE)?;
     if in_one.is_empty() {
-        return Err("a SYN went unanswered for 4 s, and was not sent again: do timers fire within \"advance\"?".to_owned());
+        return Err("a SYN went unanswered for 8 s, and was not sent again: do timers fire within \"advance\"?".to_owned());
     }
     let in_steps = unanswered(driver, &connect, 250_000)?;
     if in_one != in_steps {
@@ -436,15 +440,18 @@ fn clock(driver: &mut Driver) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// When an unanswered SYN is sent again within four seconds, the clock moving by `step` at a time.
+/// How long a SYN goes unanswered, microseconds: RFC 6298 (2.1) has it sent again after a second, older stacks after three or six.
+const PATIENCE: u64 = 8_000_000;
+
+/// When an unanswered SYN is sent again within [`PATIENCE`], the clock moving by `step` at a time.
 fn unanswered(driver: &mut Driver, connect: &Request, step: u64) -> Result<Vec<u64>, Wrong> {
     driver.reset(7)?;
     driver.done(connect)?;
     let mut at = Vec::new();
-    while driver.now < 4_000_000 {
+    while driver.now < PATIENCE {
         at.extend(driver.advance(step)?.packets.iter().map(|p| p.us));
     }
-    at.retain(|us| *us <= 4_000_000);
+    at.retain(|us| *us <= PATIENCE);
     Ok(at)
 }
 

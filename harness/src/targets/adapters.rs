@@ -12,6 +12,7 @@ pub(super) const ADAPTERS: &[TargetInfo] = &[
     TargetInfo { name: "netstack3", what: "Fuchsia's netstack3 0.1.0, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "gvisor", what: "gVisor's netstack, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "ipstack", what: "ipstack 1.0.1, in a process of its own", clock: Clock::Virtual },
+    TargetInfo { name: "libslirp", what: "libslirp 4.7.0, in a process of its own", clock: Clock::Virtual },
 ];
 
 /// The stack with this name, in its own process; `None` where no adapter is called so.

@@ -236,7 +236,7 @@ impl Connection {
         shared.queue.extend(&rest[..waits]);
         shared.wake();
         match u32::try_from(taken + waits) {
-            Ok(0) if !data.is_empty() => Err(CallError::WouldBlock),
+            Ok(0) => Err(CallError::WouldBlock),
             count => Ok(CallResult::Count(count.unwrap_or(u32::MAX))),
         }
     }

@@ -140,7 +140,7 @@ impl Sockets {
             (None, State::Established | State::CloseWait) => {
                 let handle = c.handle;
                 match self.engine.with(handle, |s| s.send_slice(data)) {
-                    Ok(0) if !data.is_empty() => Err(CallError::WouldBlock),
+                    Ok(0) => Err(CallError::WouldBlock),
                     Ok(count) => Ok(CallResult::Count(u32::try_from(count).unwrap_or(u32::MAX))),
                     Err(_) => Err(CallError::NotConnected),
                 }

@@ -8,11 +8,11 @@ use etherparse::{
 };
 
 /// An Ethernet address.
-pub(super) type Mac = [u8; 6];
+pub type Mac = [u8; 6];
 
 /// What a frame holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
+pub enum Frame<'a> {
     /// An ARP request or a neighbour solicitation: who has `wanted`?
     Asks {
         /// Who asks, an unspecified address where it is only about to take one.
@@ -43,7 +43,7 @@ pub(super) enum Frame<'a> {
 }
 
 /// Reads a frame. No octets make it panic.
-pub(super) fn read(frame: &[u8]) -> Frame<'_> {
+pub fn read(frame: &[u8]) -> Frame<'_> {
     let Ok(sliced) = LaxSlicedPacket::from_ethernet(frame) else { return Frame::Other };
     let Some(LinkSlice::Ethernet2(ethernet)) = &sliced.link else { return Frame::Other };
     match &sliced.net {
@@ -105,7 +105,7 @@ fn cut(frame: &[u8], length: usize) -> &[u8] {
 }
 
 /// An IP datagram in a frame.
-pub(super) fn datagram_into(out: &mut Vec<u8>, (from, to): (Mac, Mac), datagram: &[u8]) {
+pub fn datagram_into(out: &mut Vec<u8>, (from, to): (Mac, Mac), datagram: &[u8]) {
     let kind = if datagram.first().is_some_and(|octet| octet >> 4 == 6) { EtherType::IPV6 } else { EtherType::IPV4 };
     out.clear();
     out.extend_from_slice(&Ethernet2Header { source: from, destination: to, ether_type: kind }.to_bytes());
@@ -114,7 +114,7 @@ pub(super) fn datagram_into(out: &mut Vec<u8>, (from, to): (Mac, Mac), datagram:
 
 /// Asks on the whole link who has `wanted`. An unspecified `asker` only wants to know whether anyone has it (RFC 5227 section 2.1.1, RFC 4862
 /// section 5.4.2).
-pub(super) fn question(mac: Mac, asker: IpAddr, wanted: IpAddr) -> Option<Vec<u8>> {
+pub fn question(mac: Mac, asker: IpAddr, wanted: IpAddr) -> Option<Vec<u8>> {
     match (asker, wanted) {
         (IpAddr::V4(asker), IpAddr::V4(wanted)) => arp(ArpOperation::REQUEST, (mac, asker), ([0; 6], wanted), BROADCAST),
         (IpAddr::V6(asker), IpAddr::V6(wanted)) => {
@@ -127,7 +127,7 @@ pub(super) fn question(mac: Mac, asker: IpAddr, wanted: IpAddr) -> Option<Vec<u8
 }
 
 /// Tells an asker that `own` is at `mac`.
-pub(super) fn answer((mac, own): (Mac, IpAddr), (asker_mac, asker): (Mac, IpAddr)) -> Option<Vec<u8>> {
+pub fn answer((mac, own): (Mac, IpAddr), (asker_mac, asker): (Mac, IpAddr)) -> Option<Vec<u8>> {
     match (own, asker) {
         (IpAddr::V4(own), IpAddr::V4(asker)) => arp(ArpOperation::REPLY, (mac, own), (asker_mac, asker), asker_mac),
         (IpAddr::V6(own), IpAddr::V6(asker)) => {

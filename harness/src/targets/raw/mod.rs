@@ -9,7 +9,7 @@
 //! one the stack is judged by the wire alone, and vectors that need calls are `unsupported`. The clock is this host's.
 
 mod control;
-mod frame;
+pub mod frame;
 mod spec;
 mod wire;
 
