@@ -95,7 +95,8 @@ impl Hypothesis {
             return if left.spent > most { misfit(rules::HALF_UNTIL_REPAIRED) } else { Ok(()) };
         }
         // Timestamps may show that nothing was lost (RFC 3522), and then the window comes back; what SACK blocks take out of the flight is not counted.
-        let known = sent.profile.reno && self.user.seen.is_none() && !self.clocks.sacked;
+        // F-RTO (RFC 5682) lets two new segments leave before it is decided whether the time-out was spurious.
+        let known = sent.profile.reno && self.user.seen.is_none() && !self.clocks.sacked && !self.clocks.flight.recovers();
         let in_flight = seg.text_end().since(tcb.snd_una);
         if known && seg.end().gt(tcb.snd_nxt) && in_flight > left.window.saturating_add(SLACK * mss) {
             // "Set cwnd to ssthresh" at the end of the recovery (section 3.2, step 6): before it has grown, it was not reduced.

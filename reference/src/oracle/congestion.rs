@@ -85,6 +85,11 @@ impl Flight {
         self.limit
     }
 
+    /// Whether what was in flight when the timer expired is still being repaired.
+    pub(crate) fn recovers(&self) -> bool {
+        self.recovery.is_some()
+    }
+
     /// Nothing is held against what is in flight any more.
     pub(crate) fn unbounded(&mut self) {
         (self.limit, self.counted, self.recovery) = (u32::MAX, u32::MAX, None);
