@@ -219,6 +219,14 @@ impl Hypothesis {
             }
             return;
         }
+        if seg.is_ack() && !seg.is_rst() && self.conn.tcb().is_some_and(|t| t.rcv_nxt == seg.ack) {
+            // Whatever is wrong with it, it acknowledges what came.
+            self.acknowledged();
+            self.clocks.full_unacked = 0;
+        }
+        if !seg.payload.is_empty() && self.conn.tcb().is_some_and(|t| seg.seq.le(t.snd_una)) {
+            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| !due.of_head());
+        }
         self.user.scaling.settled();
         self.believe_scale();
         let closed = self.user.closed.is_some();
