@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tcp_harness::adapter::{Found, examine};
+use tcp_harness::fuzz::{Case, Fuzzer};
 use tcp_harness::protocol;
 use tcp_harness::run::{self, Done, Settings};
 use tcp_harness::select::{Filter, all};
@@ -47,6 +48,22 @@ fn every_vector_gives_the_same_trace_as_in_process() {
     }
 }
 
+/// What no vector does and the fuzzer does: to write and to read nothing at all.
+#[test]
+fn a_call_that_moves_nothing_gives_the_same_as_in_process() {
+    let script = "0 socket(..., SOCK_STREAM, IPPROTO_TCP)\n+0 listen(3, 8)\n+0 < S 0:0(0) win 65535\n+0 < . 1:1(0) ack 1 win 65535\n\
+        +0 accept(3, ..., ...)\n+0 write(4, ..., 0)\n+0 < P. 1:11(10) ack 1 win 65535\n+0 read(4, ..., 0)\n+0 read(4, ..., 10)\n";
+    let script = tcp_vectors::parse::vector("nothing", "nothing", script).unwrap_or_else(|e| panic!("{e}")).script();
+    for name in ["reference", "smoltcp"] {
+        let run = |target: &str| {
+            let mut fuzzer = Fuzzer::new(target).unwrap_or_else(|e| panic!("{target}: {e:?}"));
+            let outcome = fuzzer.outcome(&Case::new(script.clone(), 0));
+            (outcome.class, outcome.reason, outcome.trace)
+        };
+        assert_eq!(run(name), run(&format!("exec:{HARNESS} serve {name}")));
+    }
+}
+
 /// A shell script as an adapter; it has read hello and answered it.
 fn adapter(rest: &str) -> String {
     let hello = r#"{"protocol":1,"name":"odd","version":"1","clock":"virtual","families":[4],"calls":["listen","recv"]}"#;
@@ -70,6 +87,21 @@ fn an_adapter_that_dies_is_a_crash_with_its_last_words_and_is_started_again() {
         assert!(matches!(target.call(&LISTEN), Err(TargetError::Crash(_))), "dead until it is reset");
         target.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
     }
+}
+
+/// Linux counts what a process holds with some delay and in pages: the bounds are wide.
+#[test]
+fn growth_is_that_of_the_process_since_its_first_reset() {
+    // Eight million octets with the second reset.
+    let grows = "x=; while read -r line; do test -n \"$x\" || x=$(head -c 8000000 /dev/zero | tr \"\\0\" a); echo \"{}\"; done";
+    let mut exec = open(&adapter(grows), PATIENCE);
+    assert!(exec.growth().is_some_and(|n| n < 1_000_000), "{:?}", exec.growth());
+    exec.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(exec.growth().is_some_and(|n| (7_000_000..80_000_000).contains(&n)), "{:?}", exec.growth());
+    exec.renew();
+    assert_eq!(exec.growth(), None);
+    exec.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(exec.growth().is_some_and(|n| n < 1_000_000), "{:?}", exec.growth());
 }
 
 #[test]

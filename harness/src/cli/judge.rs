@@ -39,7 +39,8 @@ pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
         return USAGE;
     }
     if items.is_empty() {
-        complain("harness: no vector is selected; `harness list` lists them all\n");
+        let part = filter.part.map_or_else(String::new, |part| format!(" in part {part}"));
+        complain(&format!("harness: no vector is selected{part}; `harness list` lists them all\n"));
         return NOTHING;
     }
     all(&items, args)
@@ -54,7 +55,7 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "agent",
     "list",
     "lint",
@@ -68,6 +69,7 @@ const COMMANDS: [&str; 15] = [
     "serve",
     "target-check",
     "fuzz",
+    "adopt",
     "minimise",
     "help",
 ];

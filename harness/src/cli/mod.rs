@@ -1,5 +1,6 @@
 //! The `harness` command: its words, and what they do.
 
+mod adopt;
 #[cfg(target_os = "linux")]
 mod agent;
 mod explain;
@@ -26,7 +27,7 @@ use tcp_reference::api::Family;
 
 use crate::report::text::Colour;
 use crate::run::{Settings, Strictness};
-use crate::select::Filter;
+use crate::select::{Filter, Part};
 
 /// As expected.
 pub const OK: u8 = 0;
@@ -114,6 +115,8 @@ enum Command {
     },
     /// Runs random scripts on a target; what breaks a rule in a new way is minimised and written down.
     Fuzz(FuzzArgs),
+    /// Moves what `fuzz` found into the vectors, or into what is known of its target, or both.
+    Adopt(AdoptArgs),
     /// Makes the script of a file smaller, as long as it breaks the same rule in the same way, and prints it as a vector.
     Minimise {
         /// The file, a .pkt.
@@ -208,6 +211,24 @@ struct FuzzArgs {
 }
 
 #[derive(Args, Debug)]
+struct AdoptArgs {
+    /// The finding's folder, below findings/; it is gone afterwards.
+    folder: PathBuf,
+    /// Makes its script a vector of the tree, vectors/AREA/NAME.pkt.
+    #[arg(long = "as", value_name = "AREA/NAME", required_unless_present = "expect")]
+    id: Option<String>,
+    /// Notes that it is known of this target: that `fuzz` finds it, or, with --as, that the vector shows it.
+    #[arg(long, value_name = "TARGET", requires = "because")]
+    expect: Option<String>,
+    /// Why it is the stack and not the oracle.
+    #[arg(long, value_name = "TEXT", requires = "expect")]
+    because: Option<String>,
+    /// Notes it in this file, for --expectations of the other commands; by itself, in the target's own in the tree.
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    expectations: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 struct MatrixArgs {
     /// The stacks, each as after --target.
     #[arg(required = true)]
@@ -259,6 +280,9 @@ struct JudgeArgs {
     /// Only vectors that cite a rule of this glob.
     #[arg(long, value_name = "GLOB")]
     rule: Vec<String>,
+    /// Only the K-th of N parts of these vectors, so that N machines share them.
+    #[arg(long, value_name = "K/N")]
+    partition: Option<Part>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -347,11 +371,17 @@ pub fn main() -> ExitCode {
     }
     let code = match &cli.command {
         None => judge::judge(
-            &Filter { words: cli.judge.filters.clone(), rules: cli.judge.rule.clone(), family: cli.judge.run.family },
+            &Filter {
+                words: cli.judge.filters.clone(),
+                rules: cli.judge.rule.clone(),
+                family: cli.judge.run.family,
+                part: cli.judge.partition,
+            },
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
         Some(Command::Fuzz(args)) => fuzz::fuzz(args),
+        Some(Command::Adopt(args)) => adopt::adopt(args),
         Some(Command::Minimise { file, target, seed, level }) => minimise::minimise(file, target, *seed, *level),
         Some(Command::TargetCheck { target, timeout }) => target_check::target_check(target, Duration::from_secs(*timeout)),
         Some(Command::Serve { target }) => serve::serve(target),
