@@ -386,6 +386,7 @@ impl Connection {
             Ok(l) => {
                 next.licence = Some(next.licence.map_or(l, |m| Licence { demanded: m.demanded || l.demanded, ..m }));
                 next.hypotheses.push(after);
+                next.hypotheses.extend(before.and_then(|before| before.acknowledged_too_soon(&sent)));
             }
             Err(_) => {
                 if let Some(before) = before {

@@ -3,11 +3,12 @@
 use crate::api::Micros;
 use crate::catalogue::{Level, RuleId};
 use crate::lenience::Lenience;
-use crate::oracle::hypothesis::{Due, Ended, Hypothesis, ResetDue};
+use crate::oracle::hypothesis::{Blame, Due, Ended, Hypothesis, ResetDue};
 use crate::profile::Profile;
 use crate::relation::ResetForm;
 use crate::rules;
 use crate::segment::{Flags, Segment};
+use crate::seq::Seq;
 use crate::state::State;
 use crate::tcb::{Conn, SynSent, Tcb};
 
@@ -302,14 +303,15 @@ impl Hypothesis {
             return Err(self.ack_owed().map_or(Misfit::new(rules::ACK_ALWAYS, "ack-bit", BREAKS), |d| Misfit::garbled(d, "flags")));
         }
         if seg.ack != tcb.rcv_nxt && !(sent.profile.lets(Lenience::AckBehind) && seg.ack.lt(tcb.rcv_nxt)) {
-            if self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(tcb.rcv_nxt)) {
-                // "If the TCP endpoint is processing a series of queued segments, it MUST process them all before sending any ACK segments."
-                let wrong = |rule| Misfit { level: Level::Must, ..Misfit::new(rule, "ack-number", GARBLED) };
-                return Err(if self.held_is_older() {
-                    Misfit { cause: self.ack_owed().map(|d| d.cause), ..wrong(rules::PAWS_ON_ARRIVAL_ALONE) }
-                } else {
-                    wrong(rules::ALL_BEFORE_ACK)
-                });
+            if self.acknowledges_in_between(seg) {
+                let cause = self.ack_owed().map(|d| d.cause);
+                let wrong = |rule| Misfit { level: Level::Must, cause, ..Misfit::new(rule, "ack-number", GARBLED) };
+                if self.held_is_older() {
+                    return Err(wrong(rules::PAWS_ON_ARRIVAL_ALONE));
+                }
+                // Not all that came ahead was held.
+                self.forget_held_from(seg.ack, sent.event);
+                return self.emit_ordinary(sent);
             }
             // What had to be discarded may have been taken.
             let discarded = [rules::CHECKSUM_RECEIVED, rules::DATA_OFFSET].contains(&self.last.rule) && seg.ack.gt(tcb.rcv_nxt);
@@ -330,6 +332,33 @@ impl Hypothesis {
         self.acknowledged();
         self.clocks.full_unacked = 0;
         Ok(licence)
+    }
+
+    /// Whether a segment acknowledges a part of the text that filling a gap let through.
+    fn acknowledges_in_between(&self, seg: &Segment) -> bool {
+        let behind = |t: &Tcb| !t.fin_taken() && self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(t.rcv_nxt));
+        seg.is_ack() && !seg.is_rst() && self.conn.tcb().is_some_and(behind)
+    }
+
+    /// What came ahead from this number on was not held, as it SHOULD have been (SHLD-31).
+    fn forget_held_from(&mut self, from: Seq, event: usize) {
+        if let Some(tcb) = self.conn.tcb_mut() {
+            tcb.rcv_nxt = from;
+            self.user.readable = from.since(tcb.irs + 1);
+        }
+        self.filled_to = None;
+        self.depart(rules::QUEUE_OOO, event);
+    }
+
+    /// The explanation by which such a segment left before all that was queued had been processed: "it MUST process them all before sending any ACK
+    /// segments" (MUST-59).
+    pub(crate) fn acknowledged_too_soon(&self, sent: &Sent<'_>) -> Option<Hypothesis> {
+        if !self.acknowledges_in_between(sent.segment) {
+            return None;
+        }
+        let (rule, state, event) = (rules::ALL_BEFORE_ACK, self.conn.state(false), sent.event);
+        let blame = Blame { rule, level: Level::Must, state, event, cause: None, kind: "ack-number", surprise: GARBLED };
+        Some(Hypothesis { blame: Some(blame), ..self.clone() })
     }
 
     fn emit_bare_ack(&mut self, sent: &Sent<'_>) -> Result<Licence, Misfit> {
