@@ -9,6 +9,7 @@ use tcp_reference::catalogue;
 use tcp_reference::finding::Finding;
 
 use crate::file_error::FileError;
+use crate::fuzz::known::{Cause, Causes};
 use crate::select::glob;
 use crate::session::ASSERTION;
 
@@ -19,6 +20,8 @@ pub struct Expectations {
     pub entries: Vec<Expectation>,
     /// The file's name, for messages.
     pub file: String,
+    /// What the fuzzer keeps finding, by cause: a user's file may hold both.
+    pub(crate) causes: Causes,
 }
 
 /// A glob, or several where one cause shows in many places.
@@ -99,6 +102,8 @@ pub struct Expectation {
 struct File {
     #[serde(default)]
     expect: Vec<toml::Spanned<Expectation>>,
+    #[serde(default)]
+    cause: Vec<toml::Spanned<Cause>>,
 }
 
 impl Expectations {
@@ -107,18 +112,8 @@ impl Expectations {
     /// # Errors
     /// The embedded file is broken.
     pub fn of(target: &str) -> Result<Expectations, Box<FileError>> {
-        match target {
-            "gvisor" => Expectations::read("harness/expectations/gvisor.toml", include_str!("../expectations/gvisor.toml")),
-            "ipstack" => Expectations::read("harness/expectations/ipstack.toml", include_str!("../expectations/ipstack.toml")),
-            "smoltcp" => Expectations::read("harness/expectations/smoltcp.toml", include_str!("../expectations/smoltcp.toml")),
-            "linux-kernel" => {
-                Expectations::read("harness/expectations/linux-kernel.toml", include_str!("../expectations/linux-kernel.toml"))
-            }
-            "libslirp" => Expectations::read("harness/expectations/libslirp.toml", include_str!("../expectations/libslirp.toml")),
-            "lwip" => Expectations::read("harness/expectations/lwip.toml", include_str!("../expectations/lwip.toml")),
-            "netstack3" => Expectations::read("harness/expectations/netstack3.toml", include_str!("../expectations/netstack3.toml")),
-            _ => Ok(Expectations::default()),
-        }
+        let own = LISTS.iter().find(|(name, _)| *name == target);
+        own.map_or_else(|| Ok(Expectations::default()), |(name, text)| Expectations::read(&file(name), text))
     }
 
     /// Reads a file's text.
@@ -127,9 +122,7 @@ impl Expectations {
     /// It is not TOML, or an entry lacks something; the error says where and what to do.
     pub fn read(file: &str, text: &str) -> Result<Expectations, Box<FileError>> {
         let error = |span: Option<Range<usize>>, message: String, help: &str| Box::new(FileError::new(file, text, span, message, help));
-        let parsed: File = toml::from_str(text).map_err(|e| {
-            error(e.span(), e.message().to_owned(), "an entry is `[[expect]]` with vector, rule, versions, reason, clause and citation")
-        })?;
+        let parsed: File = toml::from_str(text).map_err(|e| error(e.span(), e.message().to_owned(), ENTRIES))?;
         let mut entries = Vec::new();
         for spanned in parsed.expect {
             let span = spanned.span();
@@ -138,7 +131,14 @@ impl Expectations {
             check(&entry).map_err(|(message, help)| error(Some(span), message, help))?;
             entries.push(entry);
         }
-        Ok(Expectations { entries, file: file.to_owned() })
+        let mut causes = Causes::default();
+        for spanned in parsed.cause {
+            let span = spanned.span();
+            let cause = spanned.into_inner();
+            cause.check().map_err(|message| error(Some(span), message, "`harness adopt --expect` writes such entries"))?;
+            causes.cause.push(cause);
+        }
+        Ok(Expectations { entries, file: file.to_owned(), causes })
     }
 
     /// The entries that speak of none of these vectors, each with its glob that does so: a renamed one, or a typing error, by which a finding
@@ -194,6 +194,29 @@ impl Expectation {
         self.rule.take(finding.rule.0) && self.kind.as_ref().is_none_or(|k| k.take(finding.kind))
     }
 }
+
+/// Where a target's file stands in the tree; `None` where it has none.
+pub(crate) fn listed(target: &str) -> Option<String> {
+    LISTS.iter().find(|(name, _)| *name == target).map(|(name, _)| file(name))
+}
+
+fn file(target: &str) -> String {
+    format!("harness/expectations/{target}.toml")
+}
+
+/// Each target's file.
+const LISTS: [(&str, &str); 7] = [
+    ("gvisor", include_str!("../expectations/gvisor.toml")),
+    ("ipstack", include_str!("../expectations/ipstack.toml")),
+    ("linux-kernel", include_str!("../expectations/linux-kernel.toml")),
+    ("libslirp", include_str!("../expectations/libslirp.toml")),
+    ("lwip", include_str!("../expectations/lwip.toml")),
+    ("netstack3", include_str!("../expectations/netstack3.toml")),
+    ("smoltcp", include_str!("../expectations/smoltcp.toml")),
+];
+
+const ENTRIES: &str = "an entry is `[[expect]]` with vector, rule, versions, reason, clause and citation, or `[[cause]]` with what, clause, script, \
+                       versions and fingerprints";
 
 fn check(entry: &Expectation) -> Result<(), (String, &'static str)> {
     let blank = |globs: &Globs| globs.iter().all(|g| g.trim().is_empty());

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tcp_reference::api::Family;
+
 use super::{FAULT, FINDINGS, FuzzArgs, OK, UNAVAILABLE, USAGE, complain, judge, print};
 use crate::fuzz::folder::{Campaign, Folder, FolderError};
 use crate::fuzz::{Case, Departures, End, Fuzzer, Known, News, Plan, Progress, Report, hunt};
@@ -16,8 +18,8 @@ use crate::target::TargetError;
 
 /// Fuzzes a target.
 pub(super) fn fuzz(args: &FuzzArgs) -> u8 {
-    let opener = match opener(args) {
-        Ok(opener) => opener,
+    let (opener, stack) = match opener(args) {
+        Ok(opened) => opened,
         Err(code) => return code,
     };
     let folder = Folder::new(&args.findings);
@@ -37,7 +39,7 @@ pub(super) fn fuzz(args: &FuzzArgs) -> u8 {
         corpus,
         patience: Duration::from_secs(args.timeout),
     };
-    let mut hunting = Hunting::new(args, folder, campaign);
+    let mut hunting = Hunting::new(args, stack, folder, campaign);
     let began = Instant::now();
     let display = RefCell::new(Display::new());
     let tallies = hunt(plan, opener, &stop, |news| hunting.hear(news, &display), |progress| display.borrow_mut().show(progress));
@@ -45,8 +47,16 @@ pub(super) fn fuzz(args: &FuzzArgs) -> u8 {
     hunting.end(&tallies, began.elapsed())
 }
 
-/// What opens a fuzzer for each job; whatever is wrong with target, profile or expectations has been said.
-fn opener(args: &FuzzArgs) -> Result<impl Fn() -> Result<Fuzzer, TargetError> + Send + Sync + 'static, u8> {
+/// The stack under test, as far as what it is told about.
+struct Stack {
+    name: String,
+    version: String,
+    /// IP versions over which it is known to hang.
+    hangs: Vec<Family>,
+}
+
+/// What opens a fuzzer for each job, and which stack it is; whatever is wrong with target, profile or expectations has been said.
+fn opener(args: &FuzzArgs) -> Result<(impl Fn() -> Result<Fuzzer, TargetError> + Send + Sync + 'static, Stack), u8> {
     judge::known_target(&args.stack.target).map_err(|why| {
         complain(&why);
         USAGE
@@ -55,15 +65,19 @@ fn opener(args: &FuzzArgs) -> Result<impl Fn() -> Result<Fuzzer, TargetError> + 
         let code = judge::cannot_run(&args.stack.target, &error);
         if code == UNAVAILABLE && args.stack.require_target { FINDINGS } else { code }
     })?;
-    let capabilities = first.capabilities();
+    let capabilities = first.capabilities().clone();
     print(&format!("fuzzing {} {}\n", capabilities.name, capabilities.version));
     let profile = judge::profile_of(args.stack.profile.as_deref(), &capabilities.name)?;
     let expectations = judge::expectations_of(args.stack.expectations.as_deref(), &capabilities.name)?;
     let (target, level) = (args.stack.target.clone(), args.level);
-    Ok(move || {
+    let first = first.expecting(expectations.clone());
+    let hangs = [Family::V4, Family::V6].into_iter().filter(|family| first.expects_hang(*family)).collect();
+    let stack = Stack { name: capabilities.name, version: capabilities.version, hangs };
+    let open = move || {
         let fuzzer = Fuzzer::new(&target)?.knowing(Known::AfterTheFirst).counting(counting(level));
         Ok(fuzzer.profiled(profile.clone()).expecting(expectations.clone()))
-    })
+    };
+    Ok((open, stack))
 }
 
 /// Whether a broken SHOULD is a finding.
@@ -99,6 +113,7 @@ fn on_interrupt(stop: &Arc<AtomicBool>) -> Result<(), ctrlc::Error> {
 /// A run of the command.
 struct Hunting<'a> {
     args: &'a FuzzArgs,
+    stack: Stack,
     folder: Folder,
     campaign: Campaign,
     /// By fingerprint, where each was written.
@@ -108,8 +123,8 @@ struct Hunting<'a> {
 }
 
 impl<'a> Hunting<'a> {
-    fn new(args: &'a FuzzArgs, folder: Folder, campaign: Campaign) -> Hunting<'a> {
-        Hunting { args, folder, campaign, found: BTreeMap::new(), not_performed: BTreeMap::new(), failed: None }
+    fn new(args: &'a FuzzArgs, stack: Stack, folder: Folder, campaign: Campaign) -> Hunting<'a> {
+        Hunting { args, stack, folder, campaign, found: BTreeMap::new(), not_performed: BTreeMap::new(), failed: None }
     }
 
     fn hear(&mut self, news: News, display: &RefCell<Display>) {
@@ -119,12 +134,15 @@ impl<'a> Hunting<'a> {
                 let kept = self.folder.keep(&case);
                 self.noted(kept);
             }
+            News::Hangs(case) if self.stack.hangs.contains(&case.family) => {
+                *self.campaign.seen.entry(HANG.to_owned()).or_insert(0) += 1;
+            }
             News::Hangs(case) => {
                 let reason = format!("the stack did not answer for {} s", self.args.timeout);
-                let fingerprint = "class:hang".to_owned();
+                let fingerprint = HANG.to_owned();
                 let outcome = Outcome::not_performed(reason);
-                let target = self.args.stack.target.clone();
-                self.write(&Report { fingerprint, target, case, runs: 0, repeats: false, finding: None, outcome }, display);
+                let (name, version) = (self.stack.name.clone(), self.stack.version.clone());
+                self.write(&Report { fingerprint, name, version, case, runs: 0, repeats: false, finding: None, outcome }, display);
             }
             News::NotPerformed(why) => *self.not_performed.entry(why).or_insert(0) += 1,
             News::Failed(error) => self.failed = Some(error.why().to_owned()),
@@ -219,6 +237,8 @@ impl Display {
     }
 }
 
+/// The fingerprint of a stack that hangs.
+const HANG: &str = "class:hang";
 /// How often the line changes.
 const EACH: Duration = Duration::from_millis(200);
 /// Between the seeds of one run and the next.

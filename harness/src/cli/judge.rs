@@ -54,7 +54,7 @@ pub(super) fn names(vectors: &[Vector]) -> impl Iterator<Item = &str> {
 }
 
 /// The commands, for words that are meant as one.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "agent",
     "list",
     "lint",
@@ -68,6 +68,7 @@ const COMMANDS: [&str; 15] = [
     "serve",
     "target-check",
     "fuzz",
+    "adopt",
     "minimise",
     "help",
 ];

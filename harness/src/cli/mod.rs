@@ -1,5 +1,6 @@
 //! The `harness` command: its words, and what they do.
 
+mod adopt;
 #[cfg(target_os = "linux")]
 mod agent;
 mod explain;
@@ -114,6 +115,8 @@ enum Command {
     },
     /// Runs random scripts on a target; what breaks a rule in a new way is minimised and written down.
     Fuzz(FuzzArgs),
+    /// Moves what `fuzz` found into the vectors, or into what is known of its target, or both.
+    Adopt(AdoptArgs),
     /// Makes the script of a file smaller, as long as it breaks the same rule in the same way, and prints it as a vector.
     Minimise {
         /// The file, a .pkt.
@@ -205,6 +208,24 @@ struct FuzzArgs {
     /// How long the stack may take for one script before it counts as hung, seconds.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
+}
+
+#[derive(Args, Debug)]
+struct AdoptArgs {
+    /// The finding's folder, below findings/; it is gone afterwards.
+    folder: PathBuf,
+    /// Makes its script a vector of the tree, vectors/AREA/NAME.pkt.
+    #[arg(long = "as", value_name = "AREA/NAME", required_unless_present = "expect")]
+    id: Option<String>,
+    /// Notes that it is known of this target: that `fuzz` finds it, or, with --as, that the vector shows it.
+    #[arg(long, value_name = "TARGET", requires = "because")]
+    expect: Option<String>,
+    /// Why it is the stack and not the oracle.
+    #[arg(long, value_name = "TEXT", requires = "expect")]
+    because: Option<String>,
+    /// Notes it in this file, for --expectations of the other commands; by itself, in the target's own in the tree.
+    #[arg(long, value_name = "FILE", requires = "expect")]
+    expectations: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -352,6 +373,7 @@ pub fn main() -> ExitCode {
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),
         Some(Command::Fuzz(args)) => fuzz::fuzz(args),
+        Some(Command::Adopt(args)) => adopt::adopt(args),
         Some(Command::Minimise { file, target, seed, level }) => minimise::minimise(file, target, *seed, *level),
         Some(Command::TargetCheck { target, timeout }) => target_check::target_check(target, Duration::from_secs(*timeout)),
         Some(Command::Serve { target }) => serve::serve(target),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use tcp_reference::api::Micros;
+use tcp_reference::api::{Family, Micros};
 use tcp_reference::finding::{Class, Finding};
 use tcp_reference::profile::Profile;
 use tcp_reference::trace::Trace;
@@ -133,7 +133,7 @@ impl Fuzzer {
             timeout: Duration::from_secs(20),
             tail,
             longest_tail,
-            ..Options::new(tcp_reference::api::Family::V4, 0, profile, clock)
+            ..Options::new(Family::V4, 0, profile, clock)
         };
         Fuzzer {
             target,
@@ -152,7 +152,7 @@ impl Fuzzer {
         Fuzzer { causes: Causes::default(), ..self }
     }
 
-    /// The same fuzzer with what is known of the target in the vectors' form.
+    /// The same fuzzer with what an expectations file says of the target, beside the causes that the fuzzer knows of it.
     #[must_use]
     pub fn expecting(self, expectations: Expectations) -> Fuzzer {
         Fuzzer { expectations, ..self }
@@ -214,7 +214,7 @@ impl Fuzzer {
             *times += 1;
             let repeated = self.known == Known::AfterTheFirst && *times > 1;
             seen = true;
-            if new.is_none() && !repeated && !self.expects(case, &outcome, &fingerprint, finding) {
+            if new.is_none() && !repeated && !self.expects(case.family, &outcome, &fingerprint, finding) {
                 new = Some((fingerprint, finding.cloned()));
             }
         }
@@ -274,13 +274,14 @@ impl Fuzzer {
         let found = faults(&outcome, self.departures).into_iter().find(|(f, _)| *f == discovery.fingerprint);
         let finding = found.as_ref().map(|(_, finding)| finding.cloned());
         let Capabilities { name, version, .. } = self.target.capabilities();
-        let (fingerprint, target, runs) = (discovery.fingerprint.clone(), format!("{name} {version}"), minimised.runs);
+        let (fingerprint, runs, name, version) = (discovery.fingerprint.clone(), minimised.runs, name.clone(), version.clone());
         match finding {
-            Some(finding) => Report { fingerprint, target, case: minimised.case, runs, repeats: true, finding, outcome },
+            Some(finding) => Report { fingerprint, name, version, case: minimised.case, runs, repeats: true, finding, outcome },
             // On a real clock it may not show again: what was seen is told as it was.
             None => Report {
                 fingerprint,
-                target,
+                name,
+                version,
                 case: discovery.case.clone(),
                 runs,
                 repeats: false,
@@ -296,12 +297,20 @@ impl Fuzzer {
         &self.tally
     }
 
+    /// Whether it is known that the stack hangs over this IP version.
+    #[must_use]
+    pub fn expects_hang(&self, family: Family) -> bool {
+        self.expects(family, &Outcome { class: Class::Hang, ..Outcome::not_performed(String::new()) }, "class:hang", None)
+    }
+
     /// Whether it is known, at whichever vector: a fuzzer's scripts have no names.
-    fn expects(&self, case: &Case, outcome: &Outcome, fingerprint: &str, finding: Option<&Finding>) -> bool {
+    fn expects(&self, family: Family, outcome: &Outcome, fingerprint: &str, finding: Option<&Finding>) -> bool {
         let version = &self.target.capabilities().version;
-        self.causes.know(fingerprint, version, finding, &outcome.trace)
+        let known = |causes: &Causes| causes.know(fingerprint, version, finding, &outcome.trace);
+        known(&self.causes)
+            || known(&self.expectations.causes)
             || self.expectations.entries.iter().any(|e| {
-                e.holds_on(case.family, version)
+                e.holds_on(family, version)
                     && match finding {
                         Some(finding) => e.is(finding),
                         None => e.rule.class() == Some(outcome.class.name()),

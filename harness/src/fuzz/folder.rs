@@ -7,6 +7,7 @@
 //!   FINGERPRINT/script.pkt  a vector that fails now and passes when the stack is mended
 //!              /trace.pcapng
 //!              /report.md
+//!              /finding.toml
 //! ```
 
 use std::collections::BTreeMap;
@@ -38,6 +39,34 @@ pub struct Campaign {
     /// In how many cases each fingerprint was seen, known ones too.
     #[serde(default)]
     pub seen: BTreeMap<String, u64>,
+}
+
+/// What `finding.toml` says of a finding.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// What tells it from others.
+    pub fingerprint: String,
+    /// The stack's name, by which its expectations go.
+    pub name: String,
+    /// The stack's version.
+    pub version: String,
+    /// The seed of the run: with another the peer's ISN is another.
+    pub seed: u64,
+    /// The rule that it broke; `None` where it died.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The kind of event that broke it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+/// A finding's folder, as an earlier run wrote it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    root: PathBuf,
+    /// What it says of the finding.
+    pub record: Record,
 }
 
 /// A folder of findings.
@@ -130,16 +159,67 @@ impl Folder {
         self.write(&script, report.script().as_bytes())?;
         let notes: Vec<(usize, String)> =
             report.finding.iter().map(|f| (f.event, format!("here: {}: {}", f.fingerprint(), f.seen))).collect();
-        let path = folder.join("trace.pcapng");
+        let path = folder.join(CAPTURE);
         let capture = pcapng::capture(&report.outcome.trace, &notes).map_err(|e| FolderError::Form(path.clone(), e.to_string()))?;
         self.write(&path, &capture)?;
-        self.write(&folder.join("report.md"), page(report, target, &script).as_bytes())?;
+        self.write(&folder.join(PAGE), page(report, target, &script).as_bytes())?;
+        let path = folder.join(RECORD);
+        let record = toml::to_string(&Record::of(report)).map_err(|e| FolderError::Form(path.clone(), e.to_string()))?;
+        self.write(&path, record.as_bytes())?;
         Ok(folder)
     }
 
     fn write(&self, path: &Path, octets: &[u8]) -> Result<(), FolderError> {
         let made = path.parent().map_or(Ok(()), fs::create_dir_all);
         made.and_then(|()| fs::write(path, octets)).map_err(|e| FolderError::Io(path.to_owned(), e))
+    }
+}
+
+impl Record {
+    fn of(report: &Report) -> Record {
+        let finding = report.finding.as_ref();
+        Record {
+            fingerprint: report.fingerprint.clone(),
+            name: report.name.clone(),
+            version: report.version.clone(),
+            seed: report.case.seed,
+            rule: finding.map(|f| f.rule.to_string()),
+            kind: finding.map(|f| f.kind.to_owned()),
+        }
+    }
+}
+
+impl Found {
+    /// The finding in this folder.
+    ///
+    /// # Errors
+    /// Its `finding.toml` cannot be read, or is not of its form.
+    pub fn read(root: &Path) -> Result<Found, FolderError> {
+        let path = root.join(RECORD);
+        let text = fs::read_to_string(&path).map_err(|e| FolderError::Io(path.clone(), e))?;
+        let record = toml::from_str(&text).map_err(|e| FolderError::Form(path, e.to_string()))?;
+        Ok(Found { root: root.to_owned(), record })
+    }
+
+    /// Where its script stands.
+    #[must_use]
+    pub fn script(&self) -> PathBuf {
+        self.root.join(SCRIPT)
+    }
+
+    /// Removes the folder, unless it holds something that no finding has: whether it is gone.
+    ///
+    /// # Errors
+    /// A file of the finding cannot be removed.
+    pub fn remove(&self) -> Result<bool, FolderError> {
+        for name in [SCRIPT, CAPTURE, PAGE, RECORD] {
+            let path = self.root.join(name);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FolderError::Io(path, error)),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(fs::remove_dir(&self.root).is_ok())
     }
 }
 
@@ -157,7 +237,7 @@ pub fn name(fingerprint: &str) -> String {
 /// A finding as a page.
 fn page(report: &Report, target: &str, script: &Path) -> String {
     let (case, finding) = (&report.case, report.finding.as_ref());
-    let mut text = format!("# {}\n\nOn {} over IPv{}.\n\n", report.fingerprint, report.target, case.family);
+    let mut text = format!("# {}\n\nOn {} over IPv{}.\n\n", report.fingerprint, report.stack(), case.family);
     if let Some(finding) = finding {
         if let Some(rule) = finding.rule.entry() {
             let _ = writeln!(text, "The rule: {}.\n", cited(rule));
@@ -182,12 +262,16 @@ fn page(report: &Report, target: &str, script: &Path) -> String {
         true => writeln!(text, "`script.pkt` is what {} runs left of the case in which it was found.", report.runs),
         false => writeln!(text, "It did not show in {} more runs: `script.pkt` is the whole case in which it was seen.", report.runs + 1),
     };
-    text.push_str("`campaign.toml`, beside this folder, says in how many cases it was seen.\n");
+    text.push_str(
+        "`campaign.toml`, beside this folder, says in how many cases it was seen; `harness adopt` moves it to where it is kept.\n",
+    );
     text
 }
 
-/// The script's file in a finding's folder.
-pub const SCRIPT: &str = "script.pkt";
+const SCRIPT: &str = "script.pkt";
+const CAPTURE: &str = "trace.pcapng";
+const PAGE: &str = "report.md";
+const RECORD: &str = "finding.toml";
 const CAMPAIGN: &str = "campaign.toml";
 const CORPUS: &str = "corpus";
 /// Octets of a file's name; file systems take 255.

@@ -5,7 +5,7 @@
 
 mod trigger;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tcp_reference::catalogue;
 use tcp_reference::finding::Finding;
 use tcp_reference::trace::Trace;
@@ -14,29 +14,30 @@ use crate::select::glob;
 use trigger::Trigger;
 
 /// The causes that are known of a target.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Causes {
+pub(crate) struct Causes {
     #[serde(default)]
-    cause: Vec<Cause>,
+    pub(crate) cause: Vec<Cause>,
 }
 
 /// One fault of a stack.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Cause {
+pub(crate) struct Cause {
     /// What the stack does.
-    what: String,
+    pub(crate) what: String,
     /// The clause that it breaks.
-    clause: String,
+    pub(crate) clause: String,
     /// The shortest way to see it.
-    script: String,
+    pub(crate) script: String,
     /// Versions of the target that it holds for, each a glob.
-    versions: Vec<String>,
+    pub(crate) versions: Vec<String>,
     /// What sets it off, where its fingerprints alone do not tell it from other faults.
-    after: Option<Trigger>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<Trigger>,
     /// The fingerprints by which it shows, each a glob.
-    fingerprints: Vec<String>,
+    pub(crate) fingerprints: Vec<String>,
 }
 
 impl Causes {
@@ -44,34 +45,22 @@ impl Causes {
     ///
     /// # Errors
     /// The list is broken: what is wrong and where.
-    pub(super) fn of(target: &str) -> Result<Causes, String> {
-        match target {
-            crate::targets::smoltcp::NAME => Causes::read("harness/src/fuzz/known/smoltcp.toml", include_str!("known/smoltcp.toml")),
-            crate::targets::linux::NAME => {
-                Causes::read("harness/src/fuzz/known/linux-kernel.toml", include_str!("known/linux-kernel.toml"))
-            }
-            _ => Ok(Causes::default()),
-        }
+    pub(crate) fn of(target: &str) -> Result<Causes, String> {
+        LISTS.iter().find(|(name, _)| *name == target).map_or_else(|| Ok(Causes::default()), |(name, text)| Causes::read(&file(name), text))
     }
 
-    fn read(file: &str, text: &str) -> Result<Causes, String> {
+    /// Reads a list's text.
+    ///
+    /// # Errors
+    /// It is broken: what is wrong and where.
+    pub(crate) fn read(file: &str, text: &str) -> Result<Causes, String> {
         let causes: Causes = toml::from_str(text).map_err(|e| format!("{file}: {e}"))?;
-        for cause in &causes.cause {
-            if [&cause.what, &cause.clause, &cause.script].iter().any(|s| s.trim().is_empty()) || cause.versions.is_empty() {
-                return Err(format!("{file}: {:?} lacks its clause, its script or its versions", cause.what));
-            }
-            for fingerprint in &cause.fingerprints {
-                let (rule, place) = fingerprint.split_once('@').unwrap_or((fingerprint, ""));
-                if !place.contains('#') || !catalogue::rules().iter().any(|r| glob(rule, r.id.0)) {
-                    return Err(format!("{file}: {fingerprint:?} is not rule@state#kind with a rule of the catalogue"));
-                }
-            }
-        }
+        causes.cause.iter().try_for_each(Cause::check).map_err(|why| format!("{file}: {why}"))?;
         Ok(causes)
     }
 
     /// Whether this fingerprint is known of this version, by the finding and the trace in which it showed.
-    pub(super) fn know(&self, fingerprint: &str, version: &str, finding: Option<&Finding>, trace: &Trace) -> bool {
+    pub(crate) fn know(&self, fingerprint: &str, version: &str, finding: Option<&Finding>, trace: &Trace) -> bool {
         let set_off = |c: &Cause| {
             let (by, on) = finding.map_or((usize::MAX, None), |f| (f.event, f.tuple));
             c.after.is_none_or(|trigger| trigger.happened(trace, by, on))
@@ -80,6 +69,53 @@ impl Causes {
         self.cause.iter().filter(listed).any(set_off)
     }
 }
+
+impl Cause {
+    /// Says what it lacks.
+    ///
+    /// # Errors
+    /// A field is empty, or a fingerprint is not of its form.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if [&self.what, &self.clause, &self.script].iter().any(|s| s.trim().is_empty())
+            || self.versions.is_empty()
+            || self.fingerprints.is_empty()
+        {
+            return Err(format!("{:?} lacks its clause, its script, its versions or its fingerprints", self.what));
+        }
+        for fingerprint in &self.fingerprints {
+            let (rule, place) = fingerprint.split_once('@').unwrap_or((fingerprint, ""));
+            let dead = DEATHS.iter().any(|class| fingerprint.starts_with(class));
+            if !dead && (!place.contains('#') || !catalogue::rules().iter().any(|r| glob(rule, r.id.0))) {
+                return Err(format!(
+                    "{fingerprint:?} is neither rule@state#kind with a rule of the catalogue nor class:crash, hang or flood"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a target's list stands in the tree; `None` where it has none.
+pub(crate) fn listed(target: &str) -> Option<String> {
+    LISTS.iter().find(|(name, _)| *name == target).map(|(name, _)| file(name))
+}
+
+fn file(target: &str) -> String {
+    format!("harness/src/fuzz/known/{target}.toml")
+}
+
+const DEATHS: [&str; 3] = ["class:crash", "class:hang", "class:flood"];
+
+/// Each target's list.
+const LISTS: [(&str, &str); 7] = [
+    ("gvisor", include_str!("known/gvisor.toml")),
+    ("ipstack", include_str!("known/ipstack.toml")),
+    ("linux-kernel", include_str!("known/linux-kernel.toml")),
+    ("libslirp", include_str!("known/libslirp.toml")),
+    ("lwip", include_str!("known/lwip.toml")),
+    ("netstack3", include_str!("known/netstack3.toml")),
+    ("smoltcp", include_str!("known/smoltcp.toml")),
+];
 
 #[cfg(test)]
 mod tests {
@@ -95,5 +131,9 @@ mod tests {
         assert!(!knows("class:crash src/socket/tcp.rs:1", "0.14.0"));
         let entry = "[[cause]]\nwhat='w'\nclause='c'\nscript='s'\nversions=['*']\nfingerprints=['RFC9293:MUST-570@*#reply']";
         assert!(Causes::read("f", entry).is_err_and(|e| e.contains("MUST-570")));
+        let death = entry.replace("RFC9293:MUST-570@*#reply", "class:crash src/x.rs:7");
+        let death = Causes::read("f", &death).unwrap_or_else(|e| panic!("{e}"));
+        assert!(death.know("class:crash src/x.rs:7", "1", None, &Trace::default()));
+        assert!(!death.know("class:crash src/x.rs:8", "1", None, &Trace::default()));
     }
 }

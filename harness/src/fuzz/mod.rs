@@ -15,7 +15,7 @@ mod engine;
 pub mod folder;
 mod generate;
 mod hunt;
-mod known;
+pub(crate) mod known;
 mod minimise;
 mod mutate;
 mod random;

@@ -1,16 +1,16 @@
 //! What must have come before a finding for a cause to be meant: where a fault shows by fingerprints that others share, what set it off tells
 //! it from them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tcp_reference::api::{Call, How};
 use tcp_reference::segment::{Flags, Segment, TcpOption, Tuple};
 use tcp_reference::seq::Seq;
 use tcp_reference::trace::{Arrival, Trace, What};
 
 /// What sets a fault off.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Trigger {
+pub(crate) enum Trigger {
     /// An acknowledgment at or below the stack's ISN, which no octet of this connection can have drawn.
     AckBelowIss,
     /// After the stack's SYN-ACK, an acknowledgment of anything else.
