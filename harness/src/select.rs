@@ -1,5 +1,8 @@
 //! Which vectors a run takes.
 
+use std::fmt;
+use std::str::FromStr;
+
 use tcp_reference::api::Family;
 use tcp_reference::stack::Mutant;
 use tcp_vectors::model::Vector;
@@ -33,6 +36,44 @@ pub struct Filter {
     pub rules: Vec<String>,
     /// One IP version alone.
     pub family: Option<Family>,
+    /// One part of what the others take.
+    pub part: Option<Part>,
+}
+
+/// One of so many parts of the vectors: every vector is in one part, and in the same each time that the same vectors are asked for. Neighbours, which
+/// take about as long as each other, are in different parts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Which, from 1.
+    which: usize,
+    /// Of how many.
+    of: usize,
+}
+
+impl Part {
+    /// Whether the vector at this place among those that are asked for is in it.
+    #[must_use]
+    pub fn takes(self, place: usize) -> bool {
+        place % self.of == self.which - 1
+    }
+}
+
+impl FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Part, String> {
+        let parts = text.split_once('/').and_then(|(which, of)| Some((which.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((which, of)) if (1..=of).contains(&which) => Ok(Part { which, of }),
+            _ => Err("a part is K/N, the K-th of N, as in 1/4 to 4/4".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.which, self.of)
+    }
 }
 
 impl Filter {
@@ -54,8 +95,9 @@ impl Filter {
     /// The vectors that were asked for, over each IP version that they and the filter allow.
     #[must_use]
     pub fn items(&self, vectors: &[Vector]) -> Vec<Item> {
-        let taken = vectors.iter().filter(|v| self.takes(v));
-        taken.flat_map(|v| families(v, self.family).into_iter().map(|family| Item { vector: v.clone(), family, file: None })).collect()
+        let taken =
+            vectors.iter().filter(|v| self.takes(v)).enumerate().filter(|(place, _)| self.part.is_none_or(|part| part.takes(*place)));
+        taken.flat_map(|(_, v)| families(v, self.family).into_iter().map(|family| Item { vector: v.clone(), family, file: None })).collect()
     }
 }
 
@@ -161,7 +203,39 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{glob, near};
+    use std::collections::BTreeSet;
+
+    use super::{Filter, Part, all, glob, near};
+
+    /// Whatever is asked for, the parts are the whole, each vector once, and none is much larger than another.
+    #[test]
+    fn the_parts_are_the_whole() {
+        let vectors = all().unwrap_or_else(|e| panic!("{e}"));
+        for words in [vec![], vec!["reset/*".to_owned()], vec!["handshake/passive-open".to_owned()]] {
+            let filter = Filter { words, ..Filter::default() };
+            let named =
+                |filter: &Filter| filter.items(&vectors).iter().map(|i| (i.id().to_owned(), i.family.to_string())).collect::<Vec<_>>();
+            let whole = named(&filter);
+            assert!(!whole.is_empty());
+            for of in [1, 2, 3, 7, 1000] {
+                let part = |which: usize| Filter { part: format!("{which}/{of}").parse().ok(), ..filter.clone() };
+                let parts: Vec<Vec<_>> = (1..=of).map(|which| named(&part(which))).collect();
+                let sizes = || parts.iter().map(|part| part.iter().map(|(id, _)| id).collect::<BTreeSet<_>>().len());
+                assert!(sizes().max() <= sizes().min().map(|least| least + 1), "{of}");
+                let mut together = parts.concat();
+                together.sort();
+                assert!(together == whole, "{of}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_is_one_of_so_many() {
+        assert_eq!("2/3".parse::<Part>().map(|p| p.to_string()), Ok("2/3".to_owned()));
+        for text in ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/5"] {
+            assert!(text.parse::<Part>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn globs() {

@@ -4,6 +4,7 @@
 #[path = "common/kernel.rs"]
 mod kernel;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -119,6 +120,19 @@ fn json_has_the_fixed_shape() {
 }
 
 #[test]
+fn parts_share_the_vectors() {
+    let ids = |args: &[&str]| {
+        let args = [&["checksum/*", "--target", "reference", "--format", "json"], args].concat();
+        let document: Value = serde_json::from_slice(&check(&args, 0, "").stdout).expect("JSON");
+        let results = document["results"].as_array().expect("results").clone();
+        results.iter().map(|r| format!("{} {}", r["id"], r["family"])).collect::<BTreeSet<String>>()
+    };
+    let (whole, first, second) = (ids(&[]), ids(&["--partition", "1/2"]), ids(&["--partition", "2/2"]));
+    assert!(first.is_disjoint(&second) && !first.is_empty() && !second.is_empty());
+    assert_eq!(first.union(&second).cloned().collect::<BTreeSet<_>>(), whole);
+}
+
+#[test]
 fn a_permitted_way_is_told_and_fails_a_run_only_where_that_is_asked_for() {
     let way = "RFC5961:3-1@ESTABLISHED#reset-by-rfc793";
     for level in ["must", "should", "may"] {
@@ -175,6 +189,7 @@ fn usage_is_2() {
     check(&["--target", "smoltpc"], 2, "is it \"smoltcp\"?");
     check(&["--target", "mutant:no-such"], 2, "harness list --mutants");
     check(&["--jobs", "0"], 2, "--jobs");
+    check(&["--partition", "3/2"], 2, "the K-th of N");
     check(&["--level", "maybe"], 2, "possible values: must, should, may");
     check(&["--timeout", "x"], 2, "--timeout");
     check(&["show", "handshake/pasive-open"], 2, "handshake/passive-open");
@@ -190,6 +205,7 @@ fn nothing_selected_is_4() {
     check(&["list", "--mutants", "no-such-*"], 4, "no mutant is selected");
     check(&["--rule", "RFC9293:NO-*"], 4, "harness list");
     check(&["list", "no-such-area"], 4, "no vector is selected");
+    check(&["handshake/passive-open", "--partition", "2/2"], 4, "no vector is selected in part 2/2");
 }
 
 #[test]

@@ -39,7 +39,8 @@ pub(super) fn judge(filter: &Filter, args: &RunArgs) -> u8 {
         return USAGE;
     }
     if items.is_empty() {
-        complain("harness: no vector is selected; `harness list` lists them all\n");
+        let part = filter.part.map_or_else(String::new, |part| format!(" in part {part}"));
+        complain(&format!("harness: no vector is selected{part}; `harness list` lists them all\n"));
         return NOTHING;
     }
     all(&items, args)

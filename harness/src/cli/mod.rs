@@ -27,7 +27,7 @@ use tcp_reference::api::Family;
 
 use crate::report::text::Colour;
 use crate::run::{Settings, Strictness};
-use crate::select::Filter;
+use crate::select::{Filter, Part};
 
 /// As expected.
 pub const OK: u8 = 0;
@@ -280,6 +280,9 @@ struct JudgeArgs {
     /// Only vectors that cite a rule of this glob.
     #[arg(long, value_name = "GLOB")]
     rule: Vec<String>,
+    /// Only the K-th of N parts of these vectors, so that N machines share them.
+    #[arg(long, value_name = "K/N")]
+    partition: Option<Part>,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -368,7 +371,12 @@ pub fn main() -> ExitCode {
     }
     let code = match &cli.command {
         None => judge::judge(
-            &Filter { words: cli.judge.filters.clone(), rules: cli.judge.rule.clone(), family: cli.judge.run.family },
+            &Filter {
+                words: cli.judge.filters.clone(),
+                rules: cli.judge.rule.clone(),
+                family: cli.judge.run.family,
+                part: cli.judge.partition,
+            },
             &cli.judge.run,
         ),
         Some(Command::Replay { file, run }) => judge::replay(file, run),

@@ -25,7 +25,7 @@ pub(super) fn list(args: &ListArgs) -> u8 {
         Ok(vectors) => vectors,
         Err(code) => return code,
     };
-    let filter = Filter { words: args.filters.clone(), rules: args.rule.clone(), family: None };
+    let filter = Filter { words: args.filters.clone(), rules: args.rule.clone(), ..Filter::default() };
     let taken: Vec<&Vector> = vectors.iter().filter(|v| filter.takes(v)).collect();
     let width = taken.iter().map(|v| v.id.len()).max().unwrap_or(0).min(60);
     let mut text = String::new();
