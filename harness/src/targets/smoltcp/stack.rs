@@ -333,16 +333,12 @@ impl Stack {
             // Only before the SYN, which is when a listener's sockets get it.
             SetOption::Timestamps(on) if matches!(found, Id::Listener(_)) => options.timestamps = on,
             SetOption::HopLimit(0) => return Err(CallError::Invalid),
-            SetOption::HopLimit(ttl) if let Id::Connection(index) = found => {
+            SetOption::HopLimit(ttl) => {
+                let Id::Connection(index) = found else { return Ok(CallResult::Unsupported) };
                 self.connection_socket(index)?.set_hop_limit(Some(ttl));
                 return Ok(CallResult::Done);
             }
-            SetOption::Timestamps(_)
-            | SetOption::Sack(_)
-            | SetOption::WindowScale(_)
-            | SetOption::Mss(_)
-            | SetOption::Dscp(_)
-            | SetOption::HopLimit(_) => {
+            SetOption::Timestamps(_) | SetOption::Sack(_) | SetOption::WindowScale(_) | SetOption::Mss(_) | SetOption::Dscp(_) => {
                 return Ok(CallResult::Unsupported);
             }
         }
