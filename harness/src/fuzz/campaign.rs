@@ -1,5 +1,8 @@
 //! What a fuzz target does with each input.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use tcp_reference::finding::Class;
 
 use super::{Case, Fuzzer, Verdict, count};
@@ -24,7 +27,7 @@ enum Stop {
 }
 
 impl Campaign {
-    /// The target named by `FUZZ_TARGET`; smoltcp without it. From here on a panic of a stack in process is a value, whatever hook was set.
+    /// The target named by `FUZZ_TARGET`; without it the one by which the program's own name ends, as in `segments_reference`, else smoltcp. From here on a panic of a stack in process is a value, whatever hook was set.
     /// Where there is no such target, or it cannot run here, says so and ends the process with the command's exit code for that: there is
     /// nothing to fuzz, and a panic would look like a finding.
     #[must_use]
@@ -35,7 +38,8 @@ impl Campaign {
     /// As [`Campaign::from_environment`], with targets of the fuzz target's own: stacks that the harness has in a process of their own only.
     #[must_use]
     pub fn from_environment_or(own: impl FnOnce(&str) -> Option<Box<dyn Target>>) -> Campaign {
-        let target = std::env::var(VARIABLE).unwrap_or_else(|_| crate::targets::smoltcp::NAME.to_owned());
+        let program = std::env::current_exe().unwrap_or_default();
+        let target = std::env::var(VARIABLE).unwrap_or_else(|_| of_program(&program).to_owned());
         let fuzzer = own(&target).map_or_else(|| Fuzzer::new(&target), Fuzzer::knowing_of);
         Campaign::of(&target, fuzzer).unwrap_or_else(|refusal| {
             eprintln!("{}", refusal.why);
@@ -90,6 +94,12 @@ impl Campaign {
     }
 }
 
+/// The target that a program is for. Where fuzzers run in bulk nobody sets variables for one of them: there a copy has a name of its own.
+fn of_program(path: &Path) -> &str {
+    let name = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    name.split_once('_').map_or(crate::targets::smoltcp::NAME, |(_, target)| target)
+}
+
 /// Why there is nothing to fuzz.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -126,7 +136,16 @@ const FIRST_WORD: u64 = 4096;
 
 #[cfg(test)]
 mod tests {
-    use super::Campaign;
+    use std::path::Path;
+
+    use super::{Campaign, of_program};
+
+    #[test]
+    fn a_program_is_for_the_target_that_it_is_called_by() {
+        assert_eq!(of_program(Path::new("/out/segments")), "smoltcp");
+        assert_eq!(of_program(Path::new("/a_b/segments_reference")), "reference");
+        assert_eq!(of_program(Path::new("")), "smoltcp");
+    }
 
     #[test]
     fn a_target_that_is_not_there_is_refused() {
