@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tcp_harness::adapter::{Found, examine};
+use tcp_harness::fuzz::{Case, Fuzzer};
 use tcp_harness::protocol;
 use tcp_harness::run::{self, Done, Settings};
 use tcp_harness::select::{Filter, all};
@@ -44,6 +45,22 @@ fn every_vector_gives_the_same_trace_as_in_process() {
             assert_eq!(a, b);
         }
         assert_eq!(within.len(), behind.len());
+    }
+}
+
+/// What no vector does and the fuzzer does: to write and to read nothing at all.
+#[test]
+fn a_call_that_moves_nothing_gives_the_same_as_in_process() {
+    let script = "0 socket(..., SOCK_STREAM, IPPROTO_TCP)\n+0 listen(3, 8)\n+0 < S 0:0(0) win 65535\n+0 < . 1:1(0) ack 1 win 65535\n\
+        +0 accept(3, ..., ...)\n+0 write(4, ..., 0)\n+0 < P. 1:11(10) ack 1 win 65535\n+0 read(4, ..., 0)\n+0 read(4, ..., 10)\n";
+    let script = tcp_vectors::parse::vector("nothing", "nothing", script).unwrap_or_else(|e| panic!("{e}")).script();
+    for name in ["reference", "smoltcp"] {
+        let run = |target: &str| {
+            let mut fuzzer = Fuzzer::new(target).unwrap_or_else(|e| panic!("{target}: {e:?}"));
+            let outcome = fuzzer.outcome(&Case::new(script.clone(), 0));
+            (outcome.class, outcome.reason, outcome.trace)
+        };
+        assert_eq!(run(name), run(&format!("exec:{HARNESS} serve {name}")));
     }
 }
 

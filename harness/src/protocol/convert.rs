@@ -114,13 +114,15 @@ pub(crate) fn result(call: &Call, response: &mut Response) -> Result<CallResult,
             response.socket.map(|socket| CallResult::Accepted { socket, peer: response.peer }).ok_or_else(|| missing("socket"))
         }
         Call::Send { data, .. } => match response.count {
-            Some(0) => Err("\"count\" is 0: none taken is {\"error\":\"would-block\"}".to_owned()),
+            Some(0) if !data.is_empty() => Err("\"count\" is 0: none taken is {\"error\":\"would-block\"}".to_owned()),
             Some(n) if n as usize > data.len() => Err(format!("\"count\" is {n}, of {} octets", data.len())),
             Some(n) => Ok(CallResult::Count(n)),
             None => Err(missing("count")),
         },
         Call::Recv { max, .. } => match response.data.take() {
-            Some(Octets(data)) if data.is_empty() => Err("\"data\" is empty: nothing to be had is {\"error\":\"would-block\"}".to_owned()),
+            Some(Octets(data)) if data.is_empty() && *max > 0 => {
+                Err("\"data\" is empty: nothing to be had is {\"error\":\"would-block\"}".to_owned())
+            }
             Some(Octets(data)) if data.len() > *max as usize => Err(format!("\"data\" has {} octets, of at most {max}", data.len())),
             Some(Octets(data)) => Ok(CallResult::Data(data)),
             None if response.eof => Ok(CallResult::Eof),
