@@ -34,6 +34,15 @@ pub trait Target {
     /// # Errors
     /// The stack died, hung or flooded.
     fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError>;
+
+    /// Octets of memory that the stack's process holds now beyond those that it held after its first reset; `None` where the process is not the
+    /// stack's own, or that cannot be told.
+    fn growth(&self) -> Option<u64> {
+        None
+    }
+
+    /// The next reset begins with a fresh process, where the stack has one of its own.
+    fn renew(&mut self) {}
 }
 
 /// What a target is and can do.

@@ -89,6 +89,21 @@ fn an_adapter_that_dies_is_a_crash_with_its_last_words_and_is_started_again() {
     }
 }
 
+/// Linux counts what a process holds with some delay and in pages: the bounds are wide.
+#[test]
+fn growth_is_that_of_the_process_since_its_first_reset() {
+    // Eight million octets with the second reset.
+    let grows = "x=; while read -r line; do test -n \"$x\" || x=$(head -c 8000000 /dev/zero | tr \"\\0\" a); echo \"{}\"; done";
+    let mut exec = open(&adapter(grows), PATIENCE);
+    assert!(exec.growth().is_some_and(|n| n < 1_000_000), "{:?}", exec.growth());
+    exec.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(exec.growth().is_some_and(|n| (7_000_000..80_000_000).contains(&n)), "{:?}", exec.growth());
+    exec.renew();
+    assert_eq!(exec.growth(), None);
+    exec.reset(1).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(exec.growth().is_some_and(|n| n < 1_000_000), "{:?}", exec.growth());
+}
+
 #[test]
 fn a_signal_is_named() {
     let mut target = open(&adapter("read -r line; kill -SEGV $$"), PATIENCE);

@@ -3,8 +3,6 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use tcp_reference::finding::Class;
-
 use super::{Case, Fuzzer, Verdict, count};
 use crate::cli::{FAULT, UNAVAILABLE, USAGE};
 use crate::target::{Target, TargetError};
@@ -83,11 +81,7 @@ impl Campaign {
         }
         match verdict {
             Verdict::Nothing | Verdict::Known => Ok(()),
-            Verdict::New(discovery)
-                if self.stop == Stop::Death && !matches!(discovery.outcome.class, Class::Crash | Class::Hang | Class::Flood) =>
-            {
-                Ok(())
-            }
+            Verdict::New(discovery) if self.stop == Stop::Death && !discovery.is_death() => Ok(()),
             Verdict::New(discovery) => Err(format!("{}\n{}", self.fuzzer.report(&discovery), self.fuzzer.tally())),
             Verdict::NotPerformed(why) => Err(format!("not performed: {why}")),
         }

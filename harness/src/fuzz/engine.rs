@@ -67,12 +67,20 @@ pub enum Verdict {
 pub struct Discovery {
     /// The case that showed it.
     pub case: Case,
-    /// What tells it from others: a finding's fingerprint, or the class of a dead stack with the place where it died.
+    /// What tells it from others: a finding's fingerprint, or the class of a dead stack with the place where it died, or of one that grows.
     pub fingerprint: String,
-    /// The finding; `None` where the stack died.
+    /// The finding; `None` where the stack died or grew.
     pub finding: Option<Finding>,
     /// The run.
     pub outcome: Outcome,
+}
+
+impl Discovery {
+    /// Whether it is no broken rule, but the stack's death or growth.
+    #[must_use]
+    pub fn is_death(&self) -> bool {
+        self.fingerprint.starts_with(CLASS)
+    }
 }
 
 /// What a fuzzer has done.
@@ -214,7 +222,7 @@ impl Fuzzer {
             *times += 1;
             let repeated = self.known == Known::AfterTheFirst && *times > 1;
             seen = true;
-            if new.is_none() && !repeated && !self.expects(case.family, &outcome, &fingerprint, finding) {
+            if new.is_none() && !repeated && !self.expects(case.family, &outcome.trace, &fingerprint, finding) {
                 new = Some((fingerprint, finding.cloned()));
             }
         }
@@ -233,7 +241,15 @@ impl Fuzzer {
         self.options.family = case.family;
         self.options.seed = case.seed;
         let script = self.fitted(&case.script);
-        session::run_script(&mut *self.target, &script, &self.options)
+        let mut outcome = session::run_script(&mut *self.target, &script, &self.options);
+        outcome.grown = self.target.growth().filter(|octets| *octets > MOST_GROWTH);
+        if let Some(octets) = outcome.grown {
+            // Else every case from here on would be blamed for it.
+            self.target.renew();
+            let told = format!("the stack's process holds {} MiB more than after its first reset", octets >> 20);
+            outcome.reason = Some(outcome.reason.map_or_else(|| told.clone(), |reason| format!("{reason}\n{told}")));
+        }
+        outcome
     }
 
     /// The script as this target and the oracle can take it: no wait that a real clock would make long; no more than [`MOST_TOGETHER`]
@@ -300,27 +316,28 @@ impl Fuzzer {
     /// Whether it is known that the stack hangs over this IP version.
     #[must_use]
     pub fn expects_hang(&self, family: Family) -> bool {
-        self.expects(family, &Outcome { class: Class::Hang, ..Outcome::not_performed(String::new()) }, "class:hang", None)
+        self.expects(family, &Trace::default(), "class:hang", None)
     }
 
     /// Whether it is known, at whichever vector: a fuzzer's scripts have no names.
-    fn expects(&self, family: Family, outcome: &Outcome, fingerprint: &str, finding: Option<&Finding>) -> bool {
+    fn expects(&self, family: Family, trace: &Trace, fingerprint: &str, finding: Option<&Finding>) -> bool {
         let version = &self.target.capabilities().version;
-        let known = |causes: &Causes| causes.know(fingerprint, version, finding, &outcome.trace);
+        let class = fingerprint.strip_prefix(CLASS).and_then(|rest| rest.split(' ').next());
+        let known = |causes: &Causes| causes.know(fingerprint, version, finding, trace);
         known(&self.causes)
             || known(&self.expectations.causes)
             || self.expectations.entries.iter().any(|e| {
                 e.holds_on(family, version)
                     && match finding {
                         Some(finding) => e.is(finding),
-                        None => e.rule.class() == Some(outcome.class.name()),
+                        None => e.rule.class().is_some() && e.rule.class() == class,
                     }
             })
     }
 }
 
 /// What a run gave that counts as a failure, each with its fingerprint: of each connection the first rule that was broken, in the order in
-/// which they showed, then the stack's death.
+/// which they showed, then the stack's death and its growth.
 ///
 /// What comes after the first fault on a connection may be no more than its consequence. Another script shows it alone if it is a fault of
 /// its own; vectors, which are few, are judged to their end.
@@ -338,6 +355,9 @@ fn faults(outcome: &Outcome, departures: Departures) -> Vec<(String, Option<&Fin
     }
     if matches!(outcome.class, Class::Crash | Class::Hang | Class::Flood) {
         faults.push((format!("class:{} {}", outcome.class, place(outcome)), None));
+    }
+    if outcome.grown.is_some() {
+        faults.push((GROWTH.to_owned(), None));
     }
     faults
 }
@@ -404,5 +424,82 @@ const TAIL: Micros = 600_000;
 const LONGEST_TAIL: Micros = 20_000_000;
 /// Segments that arrive together at most; the oracle follows every order in which a stack may answer them.
 const MOST_TOGETHER: usize = 6;
+/// What the fingerprint begins with where no rule was broken.
+const CLASS: &str = "class:";
+/// The fingerprint of a process that grows.
+const GROWTH: &str = "class:growth";
+/// Octets that a stack's process may grow by. A script gives a stack less than 200 KiB, and each reset frees it; a garbage collector may let some
+/// hundred times as much lie for a while.
+const MOST_GROWTH: u64 = 256 << 20;
 /// The longest wait of a step on a real clock.
 const LONGEST_REAL_WAIT: Micros = 2_000;
+
+#[cfg(test)]
+mod tests {
+    use tcp_reference::api::{Call, CallResult, Micros};
+    use tcp_reference::stack::Policy;
+
+    use super::{Fuzzer, GROWTH, MOST_GROWTH, Verdict};
+    use crate::fuzz::Generator;
+    use crate::target::{Capabilities, Reply, Target, TargetError};
+    use crate::targets::reference::Reference;
+
+    /// A right stack whose process grows with each reset.
+    struct Leaking {
+        stack: Reference,
+        each: u64,
+        grown: u64,
+    }
+
+    impl Target for Leaking {
+        fn capabilities(&self) -> &Capabilities {
+            self.stack.capabilities()
+        }
+
+        fn reset(&mut self, seed: u64) -> Result<(), TargetError> {
+            self.grown += self.each;
+            self.stack.reset(seed)
+        }
+
+        fn call(&mut self, call: &Call) -> Result<Reply<CallResult>, TargetError> {
+            self.stack.call(call)
+        }
+
+        fn deliver(&mut self, datagrams: &[Vec<u8>]) -> Result<Reply<()>, TargetError> {
+            self.stack.deliver(datagrams)
+        }
+
+        fn advance(&mut self, us: Micros) -> Result<Reply<()>, TargetError> {
+            self.stack.advance(us)
+        }
+
+        fn growth(&self) -> Option<u64> {
+            Some(self.grown)
+        }
+
+        fn renew(&mut self) {
+            self.grown = 0;
+        }
+    }
+
+    #[test]
+    fn a_process_that_grows_without_bound_is_a_finding_of_its_own() {
+        let policy = Policy::default();
+        let grows = |each| {
+            let stack = Reference::new(policy.clone(), None);
+            Fuzzer::with(Box::new(Leaking { stack, each, grown: 0 }), policy.profile())
+        };
+        let mut generator = Generator::new(1);
+        // Little by little: told where the bound is passed, and from there on counted anew.
+        let mut leaking = grows(MOST_GROWTH / 10);
+        let told: Vec<usize> =
+            (1..=33).filter(|_| matches!(leaking.judge(&generator.case()), Verdict::New(d) if d.fingerprint == GROWTH)).collect();
+        assert_eq!(told, [11, 22, 33]);
+        // All at once: the smallest script shows it.
+        let mut bursting = grows(MOST_GROWTH + 1);
+        let Verdict::New(discovery) = bursting.judge(&generator.case()) else { panic!("nothing new") };
+        let report = bursting.report(&discovery);
+        assert!(discovery.is_death() && report.repeats && report.words().contains("256 MiB more"), "{report}");
+        assert!(matches!(grows(0).judge(&generator.case()), Verdict::Nothing));
+    }
+}

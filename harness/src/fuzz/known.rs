@@ -87,7 +87,7 @@ impl Cause {
             let dead = DEATHS.iter().any(|class| fingerprint.starts_with(class));
             if !dead && (!place.contains('#') || !catalogue::rules().iter().any(|r| glob(rule, r.id.0))) {
                 return Err(format!(
-                    "{fingerprint:?} is neither rule@state#kind with a rule of the catalogue nor class:crash, hang or flood"
+                    "{fingerprint:?} is neither rule@state#kind with a rule of the catalogue nor class:crash, hang, flood or growth"
                 ));
             }
         }
@@ -104,7 +104,7 @@ fn file(target: &str) -> String {
     format!("harness/src/fuzz/known/{target}.toml")
 }
 
-const DEATHS: [&str; 3] = ["class:crash", "class:hang", "class:flood"];
+const DEATHS: [&str; 4] = ["class:crash", "class:hang", "class:flood", "class:growth"];
 
 /// Each target's list.
 const LISTS: [(&str, &str); 7] = [

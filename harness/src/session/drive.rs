@@ -411,6 +411,7 @@ impl<'a> Session<'a> {
             flows: self.flows,
             views: self.views,
             edges: self.edges,
+            grown: None,
             now: self.now,
             took: self.started.elapsed(),
         }

@@ -88,6 +88,8 @@ pub struct Outcome {
     pub views: Vec<Resolved>,
     /// Segments to the stack whose SEG.SEQ was written by its distance from the right edge: index into the trace, and that distance.
     pub edges: HashMap<usize, i32>,
+    /// Octets by which the stack's process has grown, where that is more than any script can account for (`fuzz::engine`).
+    pub grown: Option<u64>,
     /// The target's clock at the end.
     pub now: Micros,
     /// How long it took on the machine's clock.
@@ -109,6 +111,7 @@ impl Outcome {
             flows: Vec::new(),
             views: Vec::new(),
             edges: HashMap::new(),
+            grown: None,
             now: 0,
             took: Duration::ZERO,
         }

@@ -27,6 +27,8 @@ pub struct Exec {
     tick: Micros,
     /// `None` from its death until the next reset.
     child: Option<Child>,
+    /// Octets that the process held after its first reset.
+    fresh: Option<u64>,
     /// The process that shares a processor with the thread that drives it.
     bound: Option<u32>,
     /// The target's clock.
@@ -70,6 +72,7 @@ impl Exec {
             calls: identity.calls.into_iter().collect(),
             tick: identity.tick_us,
             child: Some(child),
+            fresh: None,
             bound: None,
             now: 0,
             began: Instant::now(),
@@ -85,11 +88,15 @@ impl Exec {
     fn start_over(&mut self, seed: u64) -> Result<Response, TargetError> {
         if self.child.is_none() {
             self.child = Some(introduced(&self.words, self.limit)?.0);
+            self.fresh = None;
         }
         self.now = 0;
         self.next_timer = NextTimer::Unknown;
         let response = self.ask(&Request::reset(seed), Duration::ZERO)?;
         self.began = Instant::now();
+        if self.fresh.is_none() {
+            self.fresh = self.child.as_ref().and_then(Child::resident);
+        }
         if let Some(error) = &response.error {
             return Err(TargetError::Harness(format!("{} refused a reset: {error}", self.capabilities.name)));
         }
@@ -180,6 +187,14 @@ impl Target for Exec {
         let request = Request::Advance { us };
         let response = self.ask(&request, passing)?;
         self.reply(&request, response, ())
+    }
+
+    fn growth(&self) -> Option<u64> {
+        Some(self.child.as_ref()?.resident()?.saturating_sub(self.fresh?))
+    }
+
+    fn renew(&mut self) {
+        self.child = None;
     }
 }
 
