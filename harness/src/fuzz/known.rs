@@ -107,10 +107,11 @@ fn file(target: &str) -> String {
 const DEATHS: [&str; 4] = ["class:crash", "class:hang", "class:flood", "class:growth"];
 
 /// Each target's list.
-const LISTS: [(&str, &str); 6] = [
+const LISTS: [(&str, &str); 7] = [
     ("gvisor", include_str!("known/gvisor.toml")),
     ("ipstack", include_str!("known/ipstack.toml")),
     ("linux-kernel", include_str!("known/linux-kernel.toml")),
+    ("libslirp", include_str!("known/libslirp.toml")),
     ("lwip", include_str!("known/lwip.toml")),
     ("netstack3", include_str!("known/netstack3.toml")),
     ("smoltcp", include_str!("known/smoltcp.toml")),

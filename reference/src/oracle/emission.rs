@@ -336,7 +336,7 @@ impl Hypothesis {
 
     /// Whether a segment acknowledges a part of the text that filling a gap let through.
     fn acknowledges_in_between(&self, seg: &Segment) -> bool {
-        let behind = |t: &Tcb| !t.fin_taken() && self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(t.rcv_nxt));
+        let behind = |t: &Tcb| !t.fin_taken() && self.filled_to.is_some_and(|to| seg.ack.gt(to) && seg.ack.lt(t.rcv_nxt));
         seg.is_ack() && !seg.is_rst() && self.conn.tcb().is_some_and(behind)
     }
 
