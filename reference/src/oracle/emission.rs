@@ -304,12 +304,14 @@ impl Hypothesis {
         }
         if seg.ack != tcb.rcv_nxt && !(sent.profile.lets(Lenience::AckBehind) && seg.ack.lt(tcb.rcv_nxt)) {
             if self.acknowledges_in_between(seg) {
-                let cause = self.ack_owed().map(|d| d.cause);
-                let wrong = |rule| Misfit { level: Level::Must, cause, ..Misfit::new(rule, "ack-number", GARBLED) };
+                let wrong = |rule| Misfit { level: Level::Must, ..Misfit::new(rule, "ack-number", GARBLED) };
                 if self.held_is_older() {
-                    return Err(wrong(rules::PAWS_ON_ARRIVAL_ALONE));
+                    return Err(Misfit { cause: self.ack_owed().map(|d| d.cause), ..wrong(rules::PAWS_ON_ARRIVAL_ALONE) });
                 }
-                // Not all that came ahead was held.
+                if self.filled_to == Some(seg.ack) {
+                    // That nothing was held is another explanation's.
+                    return Err(wrong(rules::ALL_BEFORE_ACK));
+                }
                 self.forget_held_from(seg.ack, sent.event);
                 return self.emit_ordinary(sent);
             }
@@ -336,7 +338,7 @@ impl Hypothesis {
 
     /// Whether a segment acknowledges a part of the text that filling a gap let through.
     fn acknowledges_in_between(&self, seg: &Segment) -> bool {
-        let behind = |t: &Tcb| !t.fin_taken() && self.filled_to.is_some_and(|to| seg.ack.gt(to) && seg.ack.lt(t.rcv_nxt));
+        let behind = |t: &Tcb| !t.fin_taken() && self.filled_to.is_some_and(|to| seg.ack.ge(to) && seg.ack.lt(t.rcv_nxt));
         seg.is_ack() && !seg.is_rst() && self.conn.tcb().is_some_and(behind)
     }
 
@@ -353,7 +355,7 @@ impl Hypothesis {
     /// The explanation by which such a segment left before all that was queued had been processed: "it MUST process them all before sending any ACK
     /// segments" (MUST-59).
     pub(crate) fn acknowledged_too_soon(&self, sent: &Sent<'_>) -> Option<Hypothesis> {
-        if !self.acknowledges_in_between(sent.segment) {
+        if !self.acknowledges_in_between(sent.segment) || self.held_is_older() {
             return None;
         }
         let (rule, state, event) = (rules::ALL_BEFORE_ACK, self.conn.state(false), sent.event);
