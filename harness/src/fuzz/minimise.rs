@@ -1,7 +1,8 @@
 //! Makes a case smaller while it shows the same.
 
 use tcp_reference::ip::Codepoint;
-use tcp_vectors::model::{Payload, Step, StepKind};
+use tcp_reference::segment::Flags;
+use tcp_vectors::model::{CallStep, Payload, Script, Step, StepKind, VectorCall};
 
 use super::Case;
 
@@ -14,13 +15,23 @@ pub struct Minimised {
     pub runs: usize,
 }
 
-/// Removes steps, many at a time and then one by one, then makes the rest plainer, as long as the case `shows` what it did.
+/// How many stimuli a script has: what reaches the stack, or lets time pass. `socket` and `bind` only give names.
+#[must_use]
+pub fn stimuli(script: &Script) -> usize {
+    let names = |kind: &StepKind| matches!(kind, StepKind::Call(CallStep { call: VectorCall::Socket | VectorCall::Bind(_), .. }));
+    script.steps.iter().filter(|s| !names(&s.kind)).count()
+}
+
+/// Removes steps, many at a time, then one by one and in twos, makes one of two, and the rest plainer, as long as the case `shows` what it did.
 #[must_use]
 pub fn minimise(case: &Case, mut shows: impl FnMut(&Case) -> bool) -> Minimised {
     let mut best = Minimised { case: case.clone(), runs: 0 };
     loop {
         let before = best.case.clone();
         shorten(&mut best, &mut shows);
+        merge(&mut best, &mut shows);
+        in_twos(&mut best, &mut shows);
+        open_actively(&mut best, &mut shows);
         simplify(&mut best, &mut shows);
         if best.case == before || best.runs >= MOST_RUNS {
             return best;
@@ -43,6 +54,134 @@ fn shorten(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
             return;
         }
         chunk = chunk.div_ceil(2);
+    }
+}
+
+/// Makes one step of two that stand side by side.
+fn merge(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
+    let mut at = 0;
+    while at + 1 < best.case.script.steps.len() {
+        let steps = &best.case.script.steps;
+        let merged: Vec<Step> = MERGED.iter().filter_map(|one| one(&steps[at], &steps[at + 1])).collect();
+        let kept = merged.into_iter().any(|step| attempt(best, shows, |case| drop(case.script.steps.splice(at..at + 2, [step]))));
+        if !kept {
+            at += 1;
+        }
+    }
+}
+
+/// Ways to make one step of two.
+const MERGED: [fn(&Step, &Step) -> Option<Step>; 4] = [
+    // The first goes, its time stays; or the second does.
+    |one, two| Some(Step { after: one.after.saturating_add(two.after), ..two.clone() }),
+    |one, two| Some(Step { after: one.after.saturating_add(two.after), ..one.clone() }).filter(|_| two.after > 0),
+    |one, two| match (&one.kind, &two.kind) {
+        (StepKind::Call(a), StepKind::Call(b)) => {
+            let call = match (&a.call, &b.call) {
+                (VectorCall::Write(s, x), VectorCall::Write(t, y)) if s == t => VectorCall::Write(*s, sum(x, y)?),
+                (VectorCall::Read(s, x), VectorCall::Read(t, y)) if s == t => VectorCall::Read(*s, x.saturating_add(*y)),
+                _ => return None,
+            };
+            Some(Step { kind: StepKind::Call(CallStep { call, result: None }), ..one.clone() })
+        }
+        _ => None,
+    },
+    // Text and what follows it in one segment.
+    |one, two| match (&one.kind, &two.kind) {
+        (StepKind::Inject(a), StepKind::Inject(b)) if a.flow == b.flow && (a.flags | b.flags).0 & Flags::RST.0 == 0 => {
+            let mut both = a.clone();
+            (both.flags, both.ack) = (a.flags | b.flags, b.ack.or(a.ack));
+            (both.window, both.urgent) = (b.window, a.urgent.max(b.urgent));
+            both.payload = sum(&a.payload, &b.payload).filter(|p| p.len() <= usize::from(FULL))?;
+            Some(Step { after: one.after, kind: StepKind::Inject(both), ..two.clone() })
+        }
+        _ => None,
+    },
+];
+
+fn sum(one: &Payload, two: &Payload) -> Option<Payload> {
+    match (one, two) {
+        (Payload::Pattern(a), Payload::Pattern(b)) => a.checked_add(*b).map(Payload::Pattern),
+        _ => None,
+    }
+}
+
+/// Octets of text that any link carries in a segment.
+const FULL: u16 = 1400;
+
+/// Removes two steps that do not stand side by side: a call and what answers to it, say.
+fn in_twos(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
+    if best.case.script.steps.len() > FEW {
+        return;
+    }
+    let mut first = 0;
+    while first < best.case.script.steps.len() {
+        let mut second = first + 1;
+        let mut kept = false;
+        while second < best.case.script.steps.len() && !kept {
+            kept = attempt(best, shows, |case| {
+                case.script.steps.remove(second);
+                case.script.steps.remove(first);
+            });
+            second += 1;
+        }
+        if !kept {
+            first += 1;
+        }
+    }
+}
+
+/// Steps among which it is worth while to try every two.
+const FEW: usize = 24;
+
+/// Where the peer opens and the user accepts, lets the user open: two steps fewer.
+fn open_actively(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
+    let steps = &best.case.script.steps;
+    let call = |step: &Step| if let StepKind::Call(call) = &step.kind { Some(call.call.clone()) } else { None };
+    let listens = steps.iter().position(|s| matches!(call(s), Some(VectorCall::Listen(..))));
+    let syn = steps.iter().position(|s| matches!(&s.kind, StepKind::Inject(spec) if spec.flags.0 & 0x17 == Flags::SYN.0));
+    let accepts = steps.iter().position(|s| matches!(call(s), Some(VectorCall::Accept(_))));
+    let (Some(listens), Some(syn)) = (listens, syn) else { return };
+    let Some(VectorCall::Listen(listener, _)) = call(&steps[listens]) else { return };
+    let ack = steps.iter().skip(syn + 1).position(|s| matches!(&s.kind, StepKind::Inject(_))).map(|i| syn + 1 + i);
+    let accepted = listener + 1;
+    for without in [[accepts, ack], [accepts, None]] {
+        attempt(best, shows, |case| {
+            let mut place = 0..;
+            case.script.steps.retain(|_| {
+                let at = place.next();
+                !without.contains(&at) || at.is_none()
+            });
+            for step in &mut case.script.steps {
+                match &mut step.kind {
+                    StepKind::Call(call) if matches!(call.call, VectorCall::Listen(..)) => call.call = VectorCall::Connect(listener),
+                    StepKind::Call(call) => rename(&mut call.call, accepted, listener),
+                    StepKind::Inject(spec) if spec.flags.0 & 0x17 == Flags::SYN.0 => {
+                        spec.flags |= Flags::ACK;
+                        spec.ack = Some(tcp_vectors::model::Num { base: tcp_vectors::model::Base::SndNxt, offset: 0 });
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
+}
+
+/// The call on another socket.
+fn rename(call: &mut VectorCall, from: u8, to: u8) {
+    match call {
+        VectorCall::Write(s, _)
+        | VectorCall::SendUrgent(s, _)
+        | VectorCall::Read(s, _)
+        | VectorCall::Shutdown(s, _)
+        | VectorCall::Close(s)
+        | VectorCall::LingerZero(s)
+        | VectorCall::Set(s, _)
+            if *s == from =>
+        {
+            *s = to;
+        }
+        _ => {}
     }
 }
 
