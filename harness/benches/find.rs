@@ -54,7 +54,10 @@ fn main() {
     let reachable = MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name) && m.name.contains(&args.only));
     let mutants: Vec<&'static Mutant> = reachable.step_by(usize::from(args.every)).collect();
     println!("{} mutants, seeds 1 to {}, at most {} steps each", mutants.len(), args.seeds, args.steps);
-    println!("{:36} {:>11} {:>8} {:>8} {:>8} {:>22} {:>14}", "scripts", "found", "median", "9 of 10", "most", "per million steps", "steps a second");
+    println!(
+        "{:36} {:>11} {:>8} {:>8} {:>8} {:>22} {:>14}",
+        "scripts", "found", "median", "9 of 10", "most", "per million steps", "steps a second"
+    );
     for (name, scripts, what) in [
         ("grammar", Scripts::Grammar, "grammar, without guidance"),
         ("guided", Scripts::Guided, "grammar, guided by what was reached"),

@@ -143,7 +143,7 @@ pub fn fuzz(mutant: &'static Mutant, budget: Budget) -> Fuzzed {
         let verdict = broken.judge_counted(&case, |trace| more = budget.scripts == Scripts::Guided && reached.more(trace));
         if let Verdict::New(discovery) = verdict {
             match unbroken.judge(&case) {
-                Verdict::New(alarm) => false_alarms.push(alarm),
+                Verdict::New(alarm) if alarm.fingerprint == discovery.fingerprint => false_alarms.push(alarm),
                 _ => return Fuzzed { discovery: Some(discovery), steps: broken.tally().steps, false_alarms },
             }
         }

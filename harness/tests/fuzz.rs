@@ -291,8 +291,9 @@ fn what_was_mended_stays_mended() {
 #[test]
 fn every_mutant_is_found_from_each_seed() {
     let mutants: Vec<&'static Mutant> = MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name)).collect();
-    let tried: Vec<Vec<Trial>> =
-        (1..=3).map(|seed| trials(&mutants, &[], Budget { seed, steps: MOST_STEPS, jobs: processors(), scripts: Scripts::Vectors })).collect();
+    let tried: Vec<Vec<Trial>> = (1..=3)
+        .map(|seed| trials(&mutants, &[], Budget { seed, steps: MOST_STEPS, jobs: processors(), scripts: Scripts::Vectors }))
+        .collect();
     let mut table = String::new();
     let mut survivors = Vec::new();
     for (i, mutant) in mutants.iter().enumerate() {

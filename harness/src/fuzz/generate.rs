@@ -105,7 +105,7 @@ impl Generator {
                 let made = bytes::decode(&[&[1], octets.as_slice()].concat());
                 steps.splice((at + 1).min(steps.len())..(at + 1).min(steps.len()), made.steps);
             }
-            9 => {
+            9..=10 => {
                 let behind = steps.split_off((at + 1).min(steps.len()));
                 grammar::phrase(&mut self.random, steps);
                 steps.extend(behind);

@@ -31,8 +31,7 @@ pub(super) struct Peer {
 impl Peer {
     /// The peer after these steps.
     pub(super) fn behind(steps: &[Step]) -> Peer {
-        let mut peer =
-            Peer { flow: 0, socket: 3, listener: None, next_name: 3, connects: 0, clock: None, window: u16::MAX, written: 0 };
+        let mut peer = Peer { flow: 0, socket: 3, listener: None, next_name: 3, connects: 0, clock: None, window: u16::MAX, written: 0 };
         for step in steps {
             let passed = u32::try_from(step.after / MILLISECOND).unwrap_or(0);
             peer.clock = peer.clock.map(|clock| clock.wrapping_add(passed));

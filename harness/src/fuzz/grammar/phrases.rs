@@ -1,51 +1,19 @@
-//! Scripts from nothing but the grammar of stimuli: an opening, then phrases in any order: a peer that sends, acknowledges, loses, closes its window or
-//! its side, a user that writes, reads and closes, time that passes, and what no peer should send. Each phrase begins where the steps before it
-//! ended ([`Peer::behind`]), so that exchanges grow long and come to their close.
+//! The phrases: what the peer, the user and the network do.
 
 use tcp_reference::api::{How, SetOption};
 use tcp_reference::icmp::IcmpError;
 use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::{Flags, TcpOption};
 use tcp_vectors::bytes;
-use tcp_vectors::model::{
-    Base, CallStep, IcmpSpec, Num, OddAddress, Oddity, Payload, SegmentSpec, Step, StepKind, VectorCall,
-};
+use tcp_vectors::model::{Base, CallStep, IcmpSpec, Num, Payload, StepKind, VectorCall};
 
-use super::Random;
-use super::peer::Peer;
-
-/// A script: an opening and some phrases.
-pub(super) fn script(random: &mut Random) -> Vec<Step> {
-    let mut steps = Vec::new();
-    opening(&mut Talk { random, steps: &mut steps });
-    for _ in 0..random.below(MOST_PHRASES + 1) {
-        phrase(random, &mut steps);
-    }
-    steps.truncate(bytes::MAX_STEPS);
-    steps
-}
-
-/// One more phrase behind these steps.
-pub(super) fn phrase(random: &mut Random, steps: &mut Vec<Step>) {
-    let all: usize = PHRASES.iter().map(|(weight, _)| weight).sum();
-    let mut at = random.below(all);
-    for (weight, say) in PHRASES {
-        if at < weight {
-            say(&mut Talk { random, steps });
-            return;
-        }
-        at -= weight;
-    }
-}
-
-/// Phrases in a script at most.
-const MOST_PHRASES: usize = 8;
-
-/// Something that the peer, the user or the network does, in some steps.
-type Phrase = fn(&mut Talk<'_>);
+use super::tables::{ACK_BASES, FLAGS, FLOWS, LENGTHS, LONG, ODDITIES, SEQ_BASES, SHORT, TRIPS, WINDOWS};
+use super::{ACK, Phrase, Talk, active, syn_options};
 
 /// The phrases, each with how often it comes beside the others.
-const PHRASES: [(usize, Phrase); 25] = [
+pub(super) const PHRASES: [(usize, Phrase); 27] = [
+    (1, fill),
+    (2, several),
     (4, text),
     (4, exchange),
     (4, bulk),
@@ -73,214 +41,16 @@ const PHRASES: [(usize, Phrase); 25] = [
     (2, repeat),
 ];
 
-/// A conversation that is being written.
-struct Talk<'a> {
-    random: &'a mut Random,
-    steps: &'a mut Vec<Step>,
-}
-
-impl Talk<'_> {
-    fn peer(&self) -> Peer {
-        Peer::behind(self.steps)
-    }
-
-    fn one<T: Clone>(&mut self, of: &[T]) -> Option<T> {
-        self.random.pick(of).cloned()
-    }
-
-    fn number(&mut self, of: &[u16]) -> u16 {
-        self.one(of).unwrap_or(0)
-    }
-
-    /// Mostly at once, sometimes after a time that a network takes, rarely after one that matters to a timer.
-    fn pause(&mut self) -> u64 {
-        match self.random.below(16) {
-            0 => self.one(&LONG).unwrap_or(0),
-            1..=5 => self.one(&SHORT).unwrap_or(0),
-            _ => 0,
-        }
-    }
-
-    fn at(&mut self, after: u64, kind: StepKind) {
-        self.steps.push(Step { after, until: None, kind, line: 0 });
-    }
-
-    fn wait(&mut self, after: u64) {
-        self.at(after, StepKind::Wait);
-    }
-
-    fn call(&mut self, call: VectorCall) {
-        let after = self.pause();
-        self.at(after, StepKind::Call(CallStep { call, result: None }));
-    }
-
-    fn send(&mut self, spec: SegmentSpec) {
-        let after = self.pause();
-        self.at(after, StepKind::Inject(spec));
-    }
-
-    fn write(&mut self, len: u16) {
-        let socket = self.peer().socket;
-        self.call(VectorCall::Write(socket, Payload::Pattern(len)));
-    }
-
-    /// The peer's segment in order, acknowledging everything.
-    fn segment(&mut self, flags: Flags, len: u16) {
-        let spec = self.peer().segment(flags, len);
-        self.send(spec);
-    }
-
-    /// As [`Talk::segment`], with a change.
-    fn changed(&mut self, flags: Flags, len: u16, change: impl FnOnce(&mut SegmentSpec)) {
-        let mut spec = self.peer().segment(flags, len);
-        change(&mut spec);
-        self.send(spec);
-    }
-
-    /// What a well-behaved peer answers: everything acknowledged, a round trip later, so often that what the acknowledgments let go is acknowledged too.
-    fn answers(&mut self, times: usize) {
-        let trip = self.one(&TRIPS).unwrap_or(0);
-        for _ in 0..times {
-            let spec = self.peer().segment(ACK, 0);
-            self.at(trip, StepKind::Inject(spec));
-        }
-    }
-
-    /// A number at an edge that some comparison looks at.
-    fn edge(&mut self, bases: &[Base]) -> Num {
-        Num { base: self.one(bases).unwrap_or(Base::Zero), offset: self.one(&OFFSETS).unwrap_or(0) }
-    }
-}
-
-const ACK: Flags = Flags::ACK;
-
-/// The connection comes about, from either side or from both; sometimes the last step is missing.
-fn opening(talk: &mut Talk<'_>) {
-    talk.call(VectorCall::Socket);
-    let name = talk.peer().socket;
-    if talk.random.one_in(4) {
-        let option = option(talk);
-        talk.call(VectorCall::Set(name, option));
-    }
-    if talk.random.one_in(3) {
-        active(talk, name);
-    } else {
-        talk.call(VectorCall::Bind(name));
-        let backlog = talk.number(&[8, 8, 8, 1, 2]);
-        talk.call(VectorCall::Listen(name, backlog));
-        passive(talk);
-    }
-}
-
-fn active(talk: &mut Talk<'_>, name: u8) {
-    talk.call(VectorCall::Connect(name));
-    let options = syn_options(talk);
-    let window = talk.number(&SYN_WINDOWS);
-    let simultaneous = talk.random.one_in(4);
-    let flags = if simultaneous { Flags::SYN } else { Flags::SYN | ACK };
-    let flags = flags | ecn_setup(talk, simultaneous);
-    let len = if talk.random.one_in(8) { talk.number(&LENGTHS) } else { 0 };
-    let fin = if talk.random.one_in(16) { Flags::FIN } else { Flags::NONE };
-    match talk.random.below(8) {
-        0 => return odd_segment(talk),
-        1 => reset(talk),
-        2 => timeout(talk),
-        3 => users(talk),
-        _ => {}
-    }
-    talk.changed(flags | fin, len, |s| (s.options, s.window) = (options, window));
-    if simultaneous {
-        let flags = if talk.random.one_in(2) { ACK } else { Flags::SYN | ACK };
-        let irs = flags.has(Flags::SYN);
-        talk.changed(flags, 0, |s| {
-            if irs {
-                s.seq = Num { base: Base::Irs, offset: 0 };
-            }
-        });
-    }
-}
-
-fn passive(talk: &mut Talk<'_>) {
-    let listener = talk.peer().listener.unwrap_or(3);
-    let options = syn_options(talk);
-    let flags = Flags::SYN | ecn_setup(talk, true);
-    let window = talk.number(&SYN_WINDOWS);
-    let len = if talk.random.one_in(12) { talk.number(&LENGTHS) } else { 0 };
-    let fin = if talk.random.one_in(16) { Flags::FIN } else { Flags::NONE };
-    if talk.random.one_in(8) {
-        odd_segment(talk);
-    }
-    talk.changed(flags | fin, len, |s| (s.options, s.window) = (options, window));
-    match talk.random.below(12) {
-        0 => return odd_segment(talk),
-        1 => return reset(talk),
-        2 => timeout(talk),
-        3 => return,
-        _ => {}
-    }
-    let window = talk.number(&WINDOWS);
-    let open = talk.random.one_in(2);
-    let len = if talk.random.one_in(8) { talk.number(&LENGTHS) } else { 0 };
-    let fin = if talk.random.one_in(16) { Flags::FIN } else { Flags::NONE };
-    talk.changed(ACK | fin, len, |s| s.window = if open { u16::MAX } else { window });
-    talk.call(VectorCall::Accept(listener));
-}
-
-/// The options of a SYN: one set for the usual kinds of hosts, now and then something else.
-fn syn_options(talk: &mut Talk<'_>) -> Vec<TcpOption> {
-    let mss = talk.number(&[1460, 1460, 1460, 536, 100, 1000, 9000, 0]);
-    let shift = talk.one(&[0, 1, 2, 3, 7, 14, 15]).unwrap_or(0);
-    let mut options = Vec::new();
-    if !talk.random.one_in(4) {
-        options.push(TcpOption::Mss(mss));
-    }
-    if talk.random.one_in(3) {
-        options.push(TcpOption::SackPermitted);
-    }
-    if talk.random.one_in(3) {
-        options.push(TcpOption::Timestamps { val: 1000, ecr: 0 });
-    }
-    if talk.random.one_in(3) {
-        options.extend([TcpOption::Nop, TcpOption::WindowScale(shift)]);
-    }
-    if talk.random.one_in(6) {
-        let odd = odd_option(talk);
-        let at = talk.random.below(options.len() + 1);
-        options.insert(at, odd);
-    }
-    options
-}
-
-fn odd_option(talk: &mut Talk<'_>) -> TcpOption {
-    let zero = TcpOption::Other { kind: 253, data: vec![0, 0] };
-    talk.one(&[
-        zero,
-        TcpOption::Other { kind: 253, data: vec![1, 2] },
-        TcpOption::Nop,
-        TcpOption::Eol,
-        TcpOption::IllFormed(vec![253, 1]),
-        TcpOption::IllFormed(vec![2, 60, 1]),
-        TcpOption::Other { kind: 34, data: Vec::new() },
-    ])
-    .unwrap_or(TcpOption::Nop)
-}
-
-fn ecn_setup(talk: &mut Talk<'_>, syn: bool) -> Flags {
-    match talk.random.below(8) {
-        0 | 1 if syn => Flags::ECE | Flags::CWR,
-        0 | 1 => Flags::ECE,
-        2 => talk.one(&[Flags::ECE, Flags::CWR, Flags::ECE | Flags::CWR, Flags::ECE | Flags::CWR | Flags::AE]).unwrap_or(Flags::NONE),
-        _ => Flags::NONE,
-    }
-}
-
 /// Text in order.
 fn text(talk: &mut Talk<'_>) {
+    let paced = if talk.random.one_in(3) { talk.one(&SHORT).unwrap_or(0) } else { 0 };
     for _ in 0..1 + talk.random.below(3) {
         let len = talk.number(&LENGTHS);
         let flags = if talk.random.one_in(2) { ACK | Flags::PSH } else { ACK };
-        let joined = talk.random.one_in(6);
-        talk.changed(flags, len, |s| s.joined = joined);
+        let mut spec = talk.peer().segment(flags, len);
+        spec.joined = talk.random.one_in(6);
+        let after = if paced == 0 { talk.pause() } else { paced };
+        talk.at(after, StepKind::Inject(spec));
     }
     if talk.random.one_in(2) {
         read(talk);
@@ -299,10 +69,13 @@ fn exchange(talk: &mut Talk<'_>) {
 
 /// The user writes much, and what the acknowledgments let go is acknowledged again: all at once, or a segment or a part of one each.
 fn bulk(talk: &mut Talk<'_>) {
-    for _ in 0..2 + talk.random.below(8) {
-        talk.write(bytes::MAX_TEXT);
+    let most = if talk.random.one_in(4) { 24 } else { 8 };
+    for _ in 0..2 + talk.random.below(most) {
+        let socket = talk.peer().socket;
+        let write = VectorCall::Write(socket, Payload::Pattern(bytes::MAX_TEXT));
+        talk.at(0, StepKind::Call(CallStep { call: write, result: None }));
     }
-    let times = 1 + talk.random.below(12);
+    let times = 1 + talk.random.below(most + 4);
     let each = talk.one(&[None, None, Some(1460), Some(2920), Some(536), Some(100)]).flatten();
     let trip = talk.one(&TRIPS).unwrap_or(0);
     for _ in 0..times {
@@ -358,7 +131,9 @@ fn loss(talk: &mut Talk<'_>) {
 /// Pieces of text behind gaps, which are filled in some order, sometimes in part; one may carry the FIN.
 fn gaps(talk: &mut Talk<'_>) {
     let len = talk.number(&[1, 10, 100, 500, 1000, 1460]);
-    let pieces = 2 + talk.random.below(6);
+    let pieces = 2 + talk.random.below(7);
+    // Side by side, or with a gap before each.
+    let apart = if talk.random.one_in(2) { 1 } else { 2 };
     let mut order: Vec<usize> = (1..pieces).collect();
     for i in 0..order.len() {
         let other = talk.random.below(order.len());
@@ -368,7 +143,7 @@ fn gaps(talk: &mut Talk<'_>) {
     let fin = talk.random.one_in(6);
     // A gap is counted from what came before it, which stays where it is until the gap is filled.
     for piece in order {
-        let offset = i32::try_from(piece * usize::from(len)).unwrap_or(0);
+        let offset = i32::try_from(piece * apart * usize::from(len)).unwrap_or(0);
         let (short, joined, other) = (talk.random.one_in(6), talk.random.one_in(6), talk.random.one_in(12));
         let flags = if fin && piece + 1 == pieces { ACK | Flags::FIN } else { ACK };
         talk.changed(flags, len, |s| {
@@ -443,7 +218,7 @@ fn close(talk: &mut Talk<'_>) {
 
 /// A short phrase within another one.
 fn phrase_within(talk: &mut Talk<'_>) {
-    let short: [Phrase; 9] = [odd_segment, odd_segment, odd_segment, reset, syn, text, timeout, users, repeat];
+    let short: [Phrase; 11] = [odd_segment, odd_segment, odd_segment, odd_segment, urgent, reset, syn, text, timeout, users, repeat];
     if let Some(say) = talk.one(&short) {
         say(talk);
     }
@@ -483,8 +258,8 @@ fn window(talk: &mut Talk<'_>) {
         let len = talk.number(&LENGTHS);
         talk.write(len);
     }
-    for _ in 0..talk.random.below(4) {
-        let after = talk.one(&[400_000, 1_100_000, 3_000_000, 10_000_000, 61_000_000]).unwrap_or(0);
+    for _ in 0..talk.random.below(5) {
+        let after = talk.one(&[400_000, 1_100_000, 3_000_000, 10_000_000, 61_000_000, 250_000_000]).unwrap_or(0);
         talk.wait(after);
         let old = talk.random.one_in(2);
         talk.changed(ACK, 0, |s| {
@@ -501,12 +276,9 @@ fn window(talk: &mut Talk<'_>) {
 }
 
 /// A segment whose flags and numbers may be anything.
-fn odd_segment(talk: &mut Talk<'_>) {
-    let flags = if talk.random.one_in(8) {
-        Flags(u16::try_from(talk.random.below(64)).unwrap_or(0))
-    } else {
-        talk.one(&FLAGS).unwrap_or_default()
-    };
+pub(super) fn odd_segment(talk: &mut Talk<'_>) {
+    let flags =
+        if talk.random.one_in(8) { Flags(u16::try_from(talk.random.below(64)).unwrap_or(0)) } else { talk.one(&FLAGS).unwrap_or_default() };
     let len = if talk.random.one_in(2) { 0 } else { talk.number(&LENGTHS) };
     let seq = if talk.random.one_in(3) { Num { base: Base::PeerNxt, offset: 0 } } else { talk.edge(&SEQ_BASES) };
     let ack = if talk.random.one_in(3) { Num { base: Base::SndNxt, offset: 0 } } else { talk.edge(&ACK_BASES) };
@@ -525,7 +297,7 @@ fn odd_segment(talk: &mut Talk<'_>) {
 }
 
 /// A reset: at RCV.NXT, within the window, outside of it.
-fn reset(talk: &mut Talk<'_>) {
+pub(super) fn reset(talk: &mut Talk<'_>) {
     let seq = match talk.random.below(4) {
         0..=1 => Num { base: Base::RcvNxt, offset: 0 },
         _ => talk.edge(&SEQ_BASES),
@@ -554,6 +326,44 @@ fn syn(talk: &mut Talk<'_>) {
     };
     talk.changed(flags, 0, |s| (s.seq, s.options) = (seq, options));
 }
+
+/// Connections that come and go, from one port of the peer's or from several: what they have in common shows.
+fn several(talk: &mut Talk<'_>) {
+    let options = if talk.random.one_in(2) { Vec::new() } else { syn_options(talk) };
+    let after = talk.one(&[0, 0, 100_000, 1_000_000]).unwrap_or(0);
+    let apart = talk.random.one_in(2);
+    for flow in 0..2 + u8::try_from(talk.random.below(5)).unwrap_or(0) {
+        let mut spec = talk.peer().segment(Flags::SYN, 0);
+        spec.options.clone_from(&options);
+        spec.flow = if apart { flow % (FLOWS + 1) } else { spec.flow };
+        talk.at(after, StepKind::Inject(spec));
+        if talk.random.one_in(2) {
+            talk.segment(Flags::RST, 0);
+        }
+    }
+}
+
+/// The user does not read until the stack's window is full; what comes then, and the reading piece by piece.
+fn fill(talk: &mut Talk<'_>) {
+    for len in [FULL; WINDOW / FULL as usize].into_iter().chain([REST]) {
+        let spec = talk.peer().segment(ACK, len);
+        talk.at(0, StepKind::Inject(spec));
+    }
+    for _ in 0..1 + talk.random.below(3) {
+        match talk.random.below(5) {
+            0 => reset(talk),
+            1 => read(talk),
+            2 => talk.changed(ACK, 1, |s| s.ecn = Codepoint::Ce),
+            3 => exchange(talk),
+            _ => phrase_within(talk),
+        }
+    }
+}
+
+/// The window that stacks without a scale advertise, octets, as so many segments and a rest.
+const WINDOW: usize = 65_535;
+const FULL: u16 = 2920;
+const REST: u16 = (WINDOW % FULL as usize) as u16;
 
 /// Another connection: from another port of the peer's or from the same one, to the same listener or to a fresh one; or one more `connect`.
 fn again(talk: &mut Talk<'_>) {
@@ -598,7 +408,7 @@ fn time(talk: &mut Talk<'_>) {
 }
 
 /// What is in flight is not answered, for some time-outs; then it is, or not.
-fn timeout(talk: &mut Talk<'_>) {
+pub(super) fn timeout(talk: &mut Talk<'_>) {
     if talk.random.one_in(2) {
         let len = talk.number(&LENGTHS);
         talk.write(len);
@@ -655,7 +465,10 @@ fn ecn(talk: &mut Talk<'_>) {
                     }
                 });
             }
-            1 => talk.changed(ACK | Flags::CWR, len, |s| s.ecn = Codepoint::Ect0),
+            1 => {
+                let ecn = talk.one(&[Codepoint::Ect0, Codepoint::Ce]).unwrap_or_default();
+                talk.changed(ACK | Flags::CWR, len, |s| s.ecn = ecn);
+            }
             2 => {
                 talk.write(len);
                 talk.segment(ACK | Flags::ECE, 0);
@@ -673,6 +486,9 @@ fn set(talk: &mut Talk<'_>) {
     talk.call(VectorCall::Set(socket, option));
     match option {
         SetOption::KeepAlive(_) => {
+            if talk.random.one_in(4) {
+                talk.call(VectorCall::Set(socket, SetOption::KeepAlive(None)));
+            }
             for _ in 0..1 + talk.random.below(2) {
                 let after = talk.one(&LONG).unwrap_or(0);
                 talk.wait(after);
@@ -686,7 +502,7 @@ fn set(talk: &mut Talk<'_>) {
     }
 }
 
-fn option(talk: &mut Talk<'_>) -> SetOption {
+pub(super) fn option(talk: &mut Talk<'_>) -> SetOption {
     let interval = talk.one(&[None, Some(100_000), Some(1_000_000), Some(10_000_000), Some(60_000_000)]).flatten();
     let on = talk.random.one_in(2);
     match talk.random.below(10) {
@@ -697,7 +513,13 @@ fn option(talk: &mut Talk<'_>) -> SetOption {
         7 => SetOption::Dscp(u8::try_from(talk.random.below(64)).unwrap_or(0)),
         8 => SetOption::HopLimit(talk.one(&[1, 64, 100, 255]).unwrap_or(64)),
         _ => talk
-            .one(&[SetOption::NoDelay(false), SetOption::Timestamps(on), SetOption::Sack(on), SetOption::WindowScale(on), SetOption::Mss(536)])
+            .one(&[
+                SetOption::NoDelay(false),
+                SetOption::Timestamps(on),
+                SetOption::Sack(on),
+                SetOption::WindowScale(on),
+                SetOption::Mss(536),
+            ])
             .unwrap_or(SetOption::NoDelay(on)),
     }
 }
@@ -726,7 +548,7 @@ fn stamps(talk: &mut Talk<'_>) {
 }
 
 /// A call that the moment does not ask for.
-fn users(talk: &mut Talk<'_>) {
+pub(super) fn users(talk: &mut Talk<'_>) {
     let peer = talk.peer();
     let socket = if talk.random.one_in(4) { peer.listener.unwrap_or(peer.socket) } else { peer.socket };
     let len = talk.number(&LENGTHS);
@@ -764,74 +586,8 @@ fn repeat(talk: &mut Talk<'_>) {
         let len = spec.payload.len() + usize::from(spec.flags.has(Flags::SYN)) + usize::from(spec.flags.has(Flags::FIN));
         spec.seq.offset = -i32::try_from(len).unwrap_or(0);
     }
-    for _ in 0..talk.one(&[1, 1, 1, 2, 12]).unwrap_or(1) {
+    let after = after.min(SHORT[1]);
+    for _ in 0..talk.one(&[1, 1, 1, 2, 12, 48]).unwrap_or(1) {
         talk.at(after, StepKind::Inject(spec.clone()));
     }
 }
-
-/// Flows of a script.
-const FLOWS: u8 = 3;
-
-/// Times that a network takes, microseconds.
-const SHORT: [u64; 6] = [1_000, 10_000, 50_000, 100_000, 200_000, 400_000];
-
-/// Round trips, microseconds.
-const TRIPS: [u64; 7] = [0, 0, 1_000, 10_000, 100_000, 300_000, 800_000];
-
-/// Times that matter to some timer, microseconds.
-const LONG: [u64; 12] = [
-    499_000,
-    600_000,
-    1_000_000,
-    1_100_000,
-    2_100_000,
-    3_000_000,
-    10_000_000,
-    61_000_000,
-    121_000_000,
-    250_000_000,
-    500_000_000,
-    bytes::MAX_AFTER,
-];
-
-/// Offsets that matter to some comparison.
-const OFFSETS: [i32; 17] =
-    [0, 0, 0, 1, -1, 2, -2, 10, -10, 100, -100, 1460, -1460, 65_535, -65_536, i32::MAX, i32::MIN];
-
-const SEQ_BASES: [Base; 6] = [Base::PeerNxt, Base::RcvNxt, Base::RcvRight, Base::RcvRight, Base::Irs, Base::Zero];
-const ACK_BASES: [Base; 5] = [Base::SndNxt, Base::SndNxt, Base::SndUna, Base::Iss, Base::Zero];
-
-const WINDOWS: [u16; 9] = [0, 1, 100, 536, 1000, 1460, 10_000, 40_000, 65_535];
-const SYN_WINDOWS: [u16; 7] = [65_535, 65_535, 65_535, 1000, 5000, 100, 0];
-const LENGTHS: [u16; 9] = [1, 2, 10, 100, 536, 1000, 1460, 2000, 2920];
-
-const FLAGS: [Flags; 12] = [
-    Flags(0x10),
-    Flags(0x10),
-    Flags(0x18),
-    Flags(0x11),
-    Flags(0x02),
-    Flags(0x12),
-    Flags(0x04),
-    Flags(0x14),
-    Flags(0x01),
-    Flags(0x00),
-    Flags(0x08),
-    Flags(0x30),
-];
-
-const ODDITIES: [Oddity; 13] = [
-    Oddity::BadChecksum,
-    Oddity::BadChecksum,
-    Oddity::Fragment,
-    Oddity::IpOption,
-    Oddity::Truncated(10),
-    Oddity::Truncated(19),
-    Oddity::DataOffset(4),
-    Oddity::DataOffset(15),
-    Oddity::Reserved(5),
-    Oddity::From(OddAddress::Broadcast),
-    Oddity::From(OddAddress::Multicast),
-    Oddity::From(OddAddress::Unspecified),
-    Oddity::To(OddAddress::Multicast),
-];
