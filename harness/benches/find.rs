@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
+use tcp_harness::fuzz::stimuli;
 use tcp_harness::mutants::{BEYOND_A_SCRIPT, Budget, Fuzzed, Scripts, fuzz, fuzzer};
 use tcp_reference::stack::{MUTANTS, Mutant};
 
@@ -36,6 +37,9 @@ struct Args {
     /// What is tried: all of these unless some are named.
     #[arg(long, value_parser = ["grammar", "guided", "vectors"])]
     scripts: Vec<String>,
+    /// Minimises each finding too, and tells how many stimuli are left.
+    #[arg(long)]
+    minimise: bool,
     /// Prints a line for each mutant.
     #[arg(long)]
     each: bool,
@@ -82,6 +86,10 @@ struct Try {
     seconds: f64,
     /// Findings on the unbroken stack.
     alarms: Vec<String>,
+    /// Stimuli of the finding, minimised.
+    stimuli: Option<usize>,
+    /// The minimised script.
+    script: String,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people to read")]
@@ -110,6 +118,9 @@ fn measure(args: &Args, mutants: &[&'static Mutant], scripts: Scripts, what: &st
     for (mutant, seeds) in missed {
         println!("    not found: {} from seed {}", mutants[mutant].name, seeds.join(", "));
     }
+    if args.minimise {
+        minimised(&tries, mutants);
+    }
     for alarm in tries.iter().flat_map(|t| &t.alarms).collect::<BTreeSet<_>>() {
         println!("    FALSE ALARM, on the unbroken stack: {alarm}");
     }
@@ -121,6 +132,21 @@ fn measure(args: &Args, mutants: &[&'static Mutant], scripts: Scripts, what: &st
         }
     }
 }
+
+/// How long the minimised findings are.
+fn minimised(tries: &[Try], mutants: &[&'static Mutant]) {
+    let mut lengths: BTreeMap<usize, usize> = BTreeMap::new();
+    tries.iter().filter_map(|t| t.stimuli).for_each(|n| *lengths.entry(n).or_insert(0) += 1);
+    let words: Vec<String> = lengths.iter().map(|(stimuli, findings)| format!("{stimuli}: {findings}")).collect();
+    println!("    findings by the stimuli that are left: {}", words.join(", "));
+    for t in tries.iter().filter(|t| t.stimuli.is_some_and(|n| n > MOST_STIMULI)) {
+        println!("    {} from seed {} with {} stimuli", mutants[t.mutant].name, t.seed, t.stimuli.unwrap_or(0));
+        println!("{}", t.script);
+    }
+}
+
+/// Stimuli of a minimised finding at most.
+const MOST_STIMULI: usize = 8;
 
 fn tried(args: &Args, mutants: &[&'static Mutant], scripts: Scripts) -> Vec<Try> {
     let jobs: Vec<(usize, u64)> = (0..mutants.len()).flat_map(|m| (1..=args.seeds).map(move |seed| (m, seed))).collect();
@@ -134,7 +160,11 @@ fn tried(args: &Args, mutants: &[&'static Mutant], scripts: Scripts) -> Vec<Try>
                     let Fuzzed { discovery, steps, false_alarms } = fuzz(mutants[mutant], budget(args, seed, scripts));
                     let seconds = began.elapsed().as_secs_f64();
                     let alarms = false_alarms.iter().map(|alarm| fuzzer(mutants[mutant], None).report(alarm).to_string()).collect();
-                    let tried = Try { mutant, seed, found: discovery.is_some(), steps, seconds, alarms };
+                    let report =
+                        discovery.as_ref().filter(|_| args.minimise).map(|d| fuzzer(mutants[mutant], Some(mutants[mutant])).report(d));
+                    let script = report.as_ref().map(|r| r.to_string()).unwrap_or_default();
+                    let stimuli = report.map(|r| stimuli(&r.case.script));
+                    let tried = Try { mutant, seed, found: discovery.is_some(), steps, seconds, alarms, stimuli, script };
                     done.lock().expect("a list").push(tried);
                 }
             });

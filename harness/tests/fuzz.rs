@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds};
-use tcp_harness::mutants::{BEYOND_A_SCRIPT, Budget, Killed, Scripts, Trial, trials};
+use tcp_harness::fuzz::{Case, Departures, Fuzzer, Generator, Known, Verdict, seeds, stimuli};
+use tcp_harness::mutants::{BEYOND_A_SCRIPT, Budget, Killed, Scripts, Trial, fuzz, fuzzer, trials};
 use tcp_harness::profile::profile_for;
 use tcp_harness::run::processors;
 use tcp_harness::session::{self, Options};
@@ -316,3 +316,32 @@ fn every_mutant_is_found_from_each_seed() {
 
 /// Steps within which a mutant must be found.
 const MOST_STEPS: u64 = 500_000;
+
+/// Of every so-manieth mutant the finding is minimised.
+const SAMPLED: usize = 12;
+
+#[test]
+fn findings_on_mutants_are_short() {
+    let mut long = Vec::new();
+    for mutant in MUTANTS.iter().filter(|m| !BEYOND_A_SCRIPT.contains(&m.name)).step_by(sampled()) {
+        let budget = Budget { seed: 1, steps: MOST_STEPS, jobs: 1, scripts: Scripts::Grammar };
+        let Some(discovery) = fuzz(mutant, budget).discovery else { continue };
+        let minimised = fuzzer(mutant, Some(mutant)).minimised(&discovery);
+        let stimuli = stimuli(&minimised.case.script);
+        println!("{stimuli:3} {:48} {}", mutant.name, discovery.fingerprint);
+        if stimuli > MOST_STIMULI && !LONG_BY_NATURE.contains(&mutant.name) {
+            long.push(format!("{}: {stimuli}\n{}", mutant.name, fuzzer(mutant, Some(mutant)).report(&discovery)));
+        }
+    }
+    assert!(long.is_empty(), "more than {MOST_STIMULI} stimuli:\n{}", long.join("\n"));
+}
+
+/// How many mutants are passed over between two whose findings are minimised; all are looked at with `MINIMISE_EVERY=1`.
+fn sampled() -> usize {
+    env::var("MINIMISE_EVERY").ok().and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(SAMPLED)
+}
+
+/// Stimuli of a minimised finding at most: what reaches the stack, or lets time pass.
+const MOST_STIMULI: usize = 8;
+/// Mutants whose fault needs more by its nature.
+const LONG_BY_NATURE: [&str; 0] = [];

@@ -2,7 +2,7 @@
 
 use tcp_reference::ip::Codepoint;
 use tcp_reference::segment::Flags;
-use tcp_vectors::model::{CallStep, Payload, Script, Step, StepKind, VectorCall};
+use tcp_vectors::model::{Base, CallStep, Num, Payload, Script, SegmentSpec, Step, StepKind, VectorCall};
 
 use super::Case;
 
@@ -71,7 +71,7 @@ fn merge(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
 }
 
 /// Ways to make one step of two.
-const MERGED: [fn(&Step, &Step) -> Option<Step>; 4] = [
+const MERGED: [fn(&Step, &Step) -> Option<Step>; 5] = [
     // The first goes, its time stays; or the second does.
     |one, two| Some(Step { after: one.after.saturating_add(two.after), ..two.clone() }),
     |one, two| Some(Step { after: one.after.saturating_add(two.after), ..one.clone() }).filter(|_| two.after > 0),
@@ -94,6 +94,17 @@ const MERGED: [fn(&Step, &Step) -> Option<Step>; 4] = [
             (both.window, both.urgent) = (b.window, a.urgent.max(b.urgent));
             both.payload = sum(&a.payload, &b.payload).filter(|p| p.len() <= usize::from(FULL))?;
             Some(Step { after: one.after, kind: StepKind::Inject(both), ..two.clone() })
+        }
+        _ => None,
+    },
+    // Two acknowledgments of a part in one of both.
+    |one, two| match (&one.kind, &two.kind) {
+        (StepKind::Inject(a), StepKind::Inject(b)) if a.flow == b.flow && a.payload.is_empty() => {
+            let (first, second) = (a.ack?, b.ack?);
+            let both = Num { offset: first.offset.checked_add(second.offset)?, ..second };
+            let parts = first.base == Base::SndUna && second.base == Base::SndUna && first.offset > 0 && second.offset > 0;
+            let kind = StepKind::Inject(SegmentSpec { ack: Some(both).filter(|_| parts), ..b.clone() });
+            Some(Step { after: one.after, kind, ..two.clone() }).filter(|_| parts)
         }
         _ => None,
     },
@@ -145,7 +156,10 @@ fn open_actively(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
     let Some(VectorCall::Listen(listener, _)) = call(&steps[listens]) else { return };
     let ack = steps.iter().skip(syn + 1).position(|s| matches!(&s.kind, StepKind::Inject(_))).map(|i| syn + 1 + i);
     let accepted = listener + 1;
-    for without in [[accepts, ack], [accepts, None]] {
+    let window = ack.and_then(|at| if let StepKind::Inject(spec) = &steps[at].kind { Some(spec.window) } else { None });
+    let plain = Flags(!(Flags::ECE | Flags::CWR).0);
+    let agreed = Flags(!Flags::CWR.0);
+    for (without, ecn) in [([accepts, ack], plain), ([accepts, ack], agreed), ([accepts, None], plain), ([accepts, None], agreed)] {
         attempt(best, shows, |case| {
             let mut place = 0..;
             case.script.steps.retain(|_| {
@@ -157,8 +171,9 @@ fn open_actively(best: &mut Minimised, shows: &mut impl FnMut(&Case) -> bool) {
                     StepKind::Call(call) if matches!(call.call, VectorCall::Listen(..)) => call.call = VectorCall::Connect(listener),
                     StepKind::Call(call) => rename(&mut call.call, accepted, listener),
                     StepKind::Inject(spec) if spec.flags.0 & 0x17 == Flags::SYN.0 => {
-                        spec.flags |= Flags::ACK;
-                        spec.ack = Some(tcp_vectors::model::Num { base: tcp_vectors::model::Base::SndNxt, offset: 0 });
+                        spec.flags = Flags((spec.flags | Flags::ACK).0 & ecn.0);
+                        spec.window = window.filter(|_| without[1].is_some()).unwrap_or(spec.window);
+                        spec.ack = Some(Num { base: Base::SndNxt, offset: 0 });
                     }
                     _ => {}
                 }
@@ -226,7 +241,7 @@ const PLAINER: [fn(&mut Step); 10] = [
     |step| inject(step, |spec| spec.payload = Payload::Pattern(u16::try_from(spec.payload.len().min(10)).unwrap_or(0))),
 ];
 
-fn inject(step: &mut Step, change: impl FnOnce(&mut tcp_vectors::model::SegmentSpec)) {
+fn inject(step: &mut Step, change: impl FnOnce(&mut SegmentSpec)) {
     if let StepKind::Inject(spec) = &mut step.kind {
         change(spec);
     }

@@ -117,6 +117,13 @@ impl Talk<'_> {
         }
     }
 
+    /// Now and then what is in flight is not acknowledged yet.
+    fn hold(&mut self, spec: &mut SegmentSpec) {
+        if self.random.one_in(4) {
+            spec.ack = spec.ack.map(|_| Num { base: Base::SndUna, offset: 0 });
+        }
+    }
+
     /// A number at an edge that some comparison looks at.
     fn edge(&mut self, bases: &[Base]) -> Num {
         Num { base: self.one(bases).unwrap_or(Base::Zero), offset: self.one(&OFFSETS).unwrap_or(0) }
@@ -230,7 +237,7 @@ fn odd_option(talk: &mut Talk<'_>) -> TcpOption {
     let zero = TcpOption::Other { kind: 253, data: vec![0, 0] };
     talk.one(&[
         zero,
-        TcpOption::Other { kind: 253, data: vec![1, 2] },
+        TcpOption::Other { kind: 200, data: vec![1, 2] },
         TcpOption::Nop,
         TcpOption::Eol,
         TcpOption::IllFormed(vec![253, 1]),

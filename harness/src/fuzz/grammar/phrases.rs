@@ -44,10 +44,12 @@ pub(super) const PHRASES: [(usize, Phrase); 27] = [
 /// Text in order.
 fn text(talk: &mut Talk<'_>) {
     let paced = if talk.random.one_in(3) { talk.one(&SHORT).unwrap_or(0) } else { 0 };
-    for _ in 0..1 + talk.random.below(3) {
+    let most = if paced == 0 { 3 } else { 8 };
+    for _ in 0..1 + talk.random.below(most) {
         let len = talk.number(&LENGTHS);
         let flags = if talk.random.one_in(2) { ACK | Flags::PSH } else { ACK };
         let mut spec = talk.peer().segment(flags, len);
+        talk.hold(&mut spec);
         spec.joined = talk.random.one_in(6);
         let after = if paced == 0 { talk.pause() } else { paced };
         talk.at(after, StepKind::Inject(spec));
@@ -253,13 +255,17 @@ fn window(talk: &mut Talk<'_>) {
         talk.write(len);
     }
     let small = talk.number(&[0, 0, 0, 1, 10, 100, 500, 1000, 2000]);
-    talk.changed(ACK, 0, |s| s.window = small);
+    // Beside what is in flight, or behind it.
+    let mut spec = talk.peer().segment(ACK, 0);
+    spec.window = small;
+    talk.hold(&mut spec);
+    talk.send(spec);
     for _ in 0..1 + talk.random.below(3) {
         let len = talk.number(&LENGTHS);
         talk.write(len);
     }
+    let after = talk.one(&[400_000, 1_100_000, 3_000_000, 10_000_000, 61_000_000, 250_000_000]).unwrap_or(0);
     for _ in 0..talk.random.below(5) {
-        let after = talk.one(&[400_000, 1_100_000, 3_000_000, 10_000_000, 61_000_000, 250_000_000]).unwrap_or(0);
         talk.wait(after);
         let old = talk.random.one_in(2);
         talk.changed(ACK, 0, |s| {
@@ -446,8 +452,11 @@ fn urgent(talk: &mut Talk<'_>) {
         let times = talk.random.below(3);
         talk.answers(times);
     } else {
-        let pointer = talk.number(&LENGTHS);
-        talk.changed(ACK | Flags::URG, len, |s| s.urgent = pointer);
+        let len = if talk.random.one_in(2) { 0 } else { len };
+        let mut spec = talk.peer().segment(ACK | Flags::URG, len);
+        spec.urgent = talk.number(&LENGTHS);
+        talk.hold(&mut spec);
+        talk.send(spec);
     }
 }
 
