@@ -344,4 +344,22 @@ fn sampled() -> usize {
 /// Stimuli of a minimised finding at most: what reaches the stack, or lets time pass.
 const MOST_STIMULI: usize = 8;
 /// Mutants whose fault needs more by its nature.
-const LONG_BY_NATURE: [&str; 0] = [];
+const LONG_BY_NATURE: [&str; 12] = [
+    // The user does not read until the stack's window is full: 23 segments.
+    "rst-at-zero-window-ignored",
+    "ack-at-zero-window-not-honoured",
+    "receiver-silly-window",
+    "ce-on-probe-not-echoed",
+    // A small window is filled by segments that any link carries.
+    "only-the-last-window-honoured",
+    // More challenges than any throttle lets through.
+    "challenges-without-end",
+    // Three duplicates, and what follows the fast retransmission.
+    "congestion-window-not-deflated",
+    "window-updates-count-as-duplicates",
+    "slow-start-never-ends",
+    "sacked-head-not-resent",
+    // Three connections, one after another.
+    "isn-at-random",
+    "isn-clock-stands",
+];

@@ -239,8 +239,16 @@ fn options() -> [Vec<TcpOption>; 6] {
 
 #[cfg(test)]
 mod tests {
-    use super::Generator;
+    use std::collections::{BTreeSet, HashSet};
+
+    use super::{Generator, MOST_KEPT};
     use crate::fuzz::Case;
+    use crate::session;
+    use crate::target::Clock;
+    use crate::targets::reference::Reference;
+    use tcp_reference::api::CallResult;
+    use tcp_reference::stack::Policy;
+    use tcp_reference::trace::{Arrival, What};
 
     #[test]
     fn a_seed_gives_the_same_cases_and_each_survives_as_octets() {
@@ -251,5 +259,39 @@ mod tests {
             let again = Case::decode(&case.encode());
             assert_eq!(Case::decode(&again.encode()), again);
         }
+    }
+    #[test]
+    fn without_vectors_every_state_is_reached_and_every_kind_of_stimulus_comes() {
+        let (mut a, mut b) = (Generator::without_vectors(1), Generator::without_vectors(1));
+        let policy = Policy::default();
+        let mut target = Reference::new(policy.clone(), None);
+        let (mut states, mut malformed, mut errors) = (BTreeSet::new(), HashSet::new(), 0);
+        for _ in 0..600 {
+            let case = a.case();
+            assert_eq!(case, b.case());
+            let options = session::Options::new(case.family, case.seed, policy.profile(), Clock::Virtual);
+            for event in session::run_script(&mut target, &case.script, &options).trace.events {
+                match event.what {
+                    What::Call { result: CallResult::State(state), .. } => drop(states.insert(state)),
+                    What::Arrive { arrival: Arrival::Discarded(why), .. } => drop(malformed.insert(why)),
+                    What::Arrive { arrival: Arrival::Icmp(_), .. } => errors += 1,
+                    _ => {}
+                }
+            }
+        }
+        // Listeners are not asked for their state.
+        assert_eq!(states.len(), 10, "{states:?}");
+        assert_eq!(malformed.len(), 4, "{malformed:?}");
+        assert!(errors > 10, "{errors}");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut generator = Generator::without_vectors(1);
+        for _ in 0..3 * MOST_KEPT {
+            let script = generator.case().script;
+            generator.keep(script);
+        }
+        assert_eq!(generator.kept.len(), MOST_KEPT);
     }
 }

@@ -252,9 +252,10 @@ const MOST_RUNS: usize = 4_000;
 
 #[cfg(test)]
 mod tests {
-    use super::minimise;
+    use super::{minimise, stimuli};
     use crate::fuzz::{Case, seeds};
-    use tcp_vectors::model::{Script, StepKind};
+    use tcp_reference::segment::Flags;
+    use tcp_vectors::model::{Base, CallStep, Script, StepKind, VectorCall};
 
     #[test]
     fn what_does_not_matter_goes() {
@@ -265,5 +266,29 @@ mod tests {
         let small = minimise(&case, waits);
         assert_eq!(small.case.script.steps.len(), 2);
         assert!(small.case.script.steps.iter().all(|s| s.after == 0));
+    }
+    #[test]
+    fn two_steps_become_one() {
+        let text = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 8) = 0\n+0 < S 0:0(0) win 1000\n\
+            +1 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4\n+0 write(4, ..., 100) = 100\n+0 write(4, ..., 50) = 50\n\
+            +1 < . 1:1(0) ack {snd_una+100} win 100\n+0 < . 1:1(0) ack {snd_una+50} win 200\n+3 close(4) = 0\n";
+        let vector = tcp_vectors::parse::vector("two", "two", text).unwrap_or_else(|e| panic!("{e}"));
+        let shows = |case: &Case| {
+            let sum = |of: fn(&StepKind) -> i64| case.script.steps.iter().map(|s| of(&s.kind)).sum::<i64>();
+            let written = sum(|k| match k {
+                StepKind::Call(CallStep { call: VectorCall::Write(_, data), .. }) => i64::try_from(data.len()).unwrap_or(0),
+                _ => 0,
+            });
+            let acknowledged = sum(|k| match k {
+                StepKind::Inject(spec) => spec.ack.filter(|a| a.base == Base::SndUna).map_or(0, |a| i64::from(a.offset)),
+                _ => 0,
+            });
+            let opened = case.script.steps.iter().any(|s| matches!(&s.kind, StepKind::Inject(spec) if spec.flags.has(Flags::SYN)));
+            written == 150 && acknowledged == 150 && opened && case.script.steps.iter().map(|s| s.after).sum::<u64>() >= 4_000_000
+        };
+        let case = Case::new(vector.script(), 0);
+        assert!(shows(&case));
+        let small = minimise(&case, shows);
+        assert_eq!(stimuli(&small.case.script), 3, "{:?}", small.case.script);
     }
 }
