@@ -2,6 +2,7 @@
 //! its side, a user that writes, reads and closes, time that passes, and what no peer should send. Each phrase begins where the steps before it
 //! ended ([`Peer::behind`]), so that exchanges grow long and come to their close.
 
+mod odd;
 mod phrases;
 mod tables;
 
@@ -11,7 +12,8 @@ use tcp_vectors::model::{Base, CallStep, Num, Payload, SegmentSpec, Step, StepKi
 
 use super::Random;
 use super::peer::Peer;
-use phrases::{PHRASES, odd_segment, option, reset, timeout, users};
+use odd::{odd_segment, reset};
+use phrases::{PHRASES, option, timeout, users};
 use tables::{LENGTHS, LONG, OFFSETS, SHORT, SYN_WINDOWS, TRIPS, WINDOWS};
 
 /// A script: an opening and some phrases.
