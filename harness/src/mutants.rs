@@ -15,7 +15,7 @@ use tcp_reference::finding::{Class, Finding};
 use tcp_reference::stack::Mutant;
 use tcp_vectors::model::Vector;
 
-use crate::fuzz::{Departures, Fuzzer, Generator, Verdict};
+use crate::fuzz::{Departures, Discovery, Fuzzer, Generator, Reached, Verdict};
 use crate::session::{self, Options};
 use crate::target::Clock;
 use crate::targets::reference::Reference;
@@ -29,6 +29,22 @@ pub struct Budget {
     pub steps: u64,
     /// Mutants side by side.
     pub jobs: usize,
+    /// What the fuzzer's scripts are made from.
+    pub scripts: Scripts,
+}
+
+/// Mutants that only show after more time than a script's steps can take: 24 days of idleness. A vector has them.
+pub const BEYOND_A_SCRIPT: [&str; 1] = ["timestamps-never-lapse"];
+
+/// What the fuzzer's scripts are made from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scripts {
+    /// The vectors' stimuli, changed.
+    Vectors,
+    /// The grammar of stimuli alone.
+    Grammar,
+    /// The grammar, and what reached something new before.
+    Guided,
 }
 
 /// What became of a mutant.
@@ -93,14 +109,57 @@ pub fn trial(mutant: &'static Mutant, vectors: &[Vector], budget: Budget) -> Tri
             return Trial { mutant, killed: Killed::By(vector.id.clone()), named: named(&outcome.findings) };
         }
     }
-    let mut fuzzer = Fuzzer::with(Box::new(target), policy.profile()).counting(Departures::Count);
-    let mut generator = Generator::new(budget.seed);
-    while fuzzer.tally().steps < budget.steps {
-        if let Verdict::New(discovery) = fuzzer.judge(&generator.case()) {
-            return Trial { mutant, killed: Killed::After(fuzzer.tally().steps), named: named(&discovery.outcome.findings) };
+    let Fuzzed { discovery, steps, .. } = fuzz(mutant, budget);
+    match discovery {
+        Some(discovery) => Trial { mutant, killed: Killed::After(steps), named: named(&discovery.outcome.findings) },
+        None => Trial { mutant, killed: Killed::Not, named: Vec::new() },
+    }
+}
+
+/// What fuzzing a mutant gave.
+#[derive(Clone, Debug)]
+pub struct Fuzzed {
+    /// The first finding that the unbroken stack does not give; `None` within the budget.
+    pub discovery: Option<Box<Discovery>>,
+    /// Steps until then.
+    pub steps: u64,
+    /// Findings that the unbroken stack gave too: the oracle's faults, or the reference's.
+    pub false_alarms: Vec<Box<Discovery>>,
+}
+
+/// Fuzzes a mutant within the budget.
+#[must_use]
+pub fn fuzz(mutant: &'static Mutant, budget: Budget) -> Fuzzed {
+    let (mut broken, mut unbroken) = (fuzzer(mutant, Some(mutant)), fuzzer(mutant, None));
+    let mut generator = match budget.scripts {
+        Scripts::Vectors => Generator::new(budget.seed),
+        Scripts::Grammar | Scripts::Guided => Generator::without_vectors(budget.seed),
+    };
+    let mut reached = Reached::default();
+    let mut false_alarms = Vec::new();
+    while broken.tally().steps < budget.steps {
+        let case = generator.case();
+        let mut more = false;
+        let verdict = broken.judge_counted(&case, |trace| more = budget.scripts == Scripts::Guided && reached.more(trace));
+        if let Verdict::New(discovery) = verdict {
+            match unbroken.judge(&case) {
+                Verdict::New(alarm) if alarm.fingerprint == discovery.fingerprint => false_alarms.push(alarm),
+                _ => return Fuzzed { discovery: Some(discovery), steps: broken.tally().steps, false_alarms },
+            }
+        }
+        if more {
+            generator.keep(case.script);
         }
     }
-    Trial { mutant, killed: Killed::Not, named: Vec::new() }
+    Fuzzed { discovery: None, steps: broken.tally().steps, false_alarms }
+}
+
+/// A fuzzer of the reference stack in the mutant's policy, with its fault or without.
+#[must_use]
+pub fn fuzzer(mutant: &Mutant, fault: Option<&'static Mutant>) -> Fuzzer {
+    let policy = (mutant.policy)();
+    let profile = policy.profile();
+    Fuzzer::with(Box::new(Reference::new(policy, fault)), profile).counting(Departures::Count)
 }
 
 fn breaks(finding: &Finding) -> bool {

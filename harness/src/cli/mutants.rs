@@ -5,7 +5,7 @@ use std::fmt::Write;
 use tcp_reference::stack::Mutant;
 
 use super::{FAULT, FINDINGS, MutantsArgs, NOTHING, OK, complain, files, print};
-use crate::mutants::{Budget, Killed, Survivor, Trial, classed, trials};
+use crate::mutants::{Budget, Killed, Scripts, Survivor, Trial, classed, trials};
 use crate::run::processors;
 use crate::select;
 
@@ -28,7 +28,7 @@ pub(super) fn mutants(args: &MutantsArgs) -> u8 {
         }
     };
     let jobs = args.jobs.map_or_else(processors, usize::from);
-    let trials = trials(&chosen, &vectors, Budget { seed: args.seed, steps: args.steps, jobs });
+    let trials = trials(&chosen, &vectors, Budget { seed: args.seed, steps: args.steps, jobs, scripts: Scripts::Vectors });
     let mut text = String::new();
     for (title, held_out) in [("", false), ("held out:\n", true)] {
         let of: Vec<&Trial> = trials.iter().filter(|t| t.mutant.is_held_out() == held_out).collect();

@@ -1,6 +1,6 @@
 //! Several fuzzers side by side, without libFuzzer: what `harness fuzz` runs.
 //!
-//! Each job has its own target, its own random scripts, and keeps those that reach something new (see [`count`]). One job with a number of steps gives
+//! Each job has its own target, its own random scripts, and keeps those that reach something new (see [`Reached`]). One job with a number of steps gives
 //! the same from run to run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::random::mixed;
-use super::{COUNTERS, Case, Discovery, Fuzzer, Generator, Report, Tally, Verdict, count};
+use super::{Case, Discovery, Fuzzer, Generator, Reached, Report, Tally, Verdict};
 use crate::target::TargetError;
 
 /// What to do.
@@ -82,7 +82,7 @@ struct Common {
     plan: Plan,
     began: Instant,
     stop: AtomicBool,
-    reached: Mutex<Vec<u8>>,
+    reached: Mutex<Reached>,
 }
 
 type Opener = Arc<dyn Fn() -> Result<Fuzzer, TargetError> + Send + Sync>;
@@ -99,7 +99,7 @@ pub fn hunt(
     let open: Opener = Arc::new(open);
     let jobs = plan.jobs.max(1);
     let patience = u64::try_from(plan.patience.as_millis()).unwrap_or(u64::MAX);
-    let common = Arc::new(Common { plan, began: Instant::now(), stop: AtomicBool::new(false), reached: Mutex::new(vec![0; COUNTERS]) });
+    let common = Arc::new(Common { plan, began: Instant::now(), stop: AtomicBool::new(false), reached: Mutex::default() });
     let (news, heard) = channel();
     let (done, tallies) = channel();
     let mut slots: Vec<Arc<Slot>> = Vec::new();
@@ -186,7 +186,7 @@ impl Common {
         Progress {
             steps: slots.iter().map(|s| s.steps.load(Ordering::Relaxed)).sum(),
             cases: slots.iter().map(|s| s.cases.load(Ordering::Relaxed)).sum(),
-            reached: self.reached.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|n| **n > 0).count(),
+            reached: self.reached.lock().unwrap_or_else(PoisonError::into_inner).kinds(),
             elapsed: self.began.elapsed(),
         }
     }
@@ -205,14 +205,13 @@ impl Common {
         for case in &self.plan.corpus {
             generator.keep(case.script.clone());
         }
-        let mut seen = vec![0; COUNTERS];
-        let mut counters = vec![0; COUNTERS];
+        let mut reached = Reached::default();
         while !self.over(fuzzer.tally().steps) {
             let case = generator.case();
             *slot.case.lock().unwrap_or_else(PoisonError::into_inner) = Some(case.clone());
             slot.begun.store(self.now(), Ordering::Relaxed);
-            counters.fill(0);
-            let verdict = fuzzer.judge_counted(&case, |trace| count(trace, &mut counters));
+            let mut more = false;
+            let verdict = fuzzer.judge_counted(&case, |trace| more = reached.more(trace));
             let gone = match verdict {
                 Verdict::Nothing | Verdict::Known => false,
                 Verdict::New(discovery) => self.found(&mut fuzzer, &discovery, slot, news),
@@ -224,10 +223,8 @@ impl Common {
             if gone || slot.lost.load(Ordering::Relaxed) {
                 break;
             }
-            if reaches_more(&mut seen, &counters) {
-                let mut all = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
-                let new = reaches_more(&mut all, &counters);
-                drop(all);
+            if more {
+                let new = self.reached.lock().unwrap_or_else(PoisonError::into_inner).joins(&reached);
                 generator.keep(case.script.clone());
                 if new && news.send(News::Kept(case)).is_err() {
                     break;
@@ -244,19 +241,6 @@ impl Common {
         slot.begun.store(self.now(), Ordering::Relaxed);
         news.send(News::Found(Box::new(report))).is_err()
     }
-}
-
-/// Whether a run met an answer more often than any before it, counted in powers of two; notes it.
-fn reaches_more(seen: &mut [u8], counters: &[u8]) -> bool {
-    let mut more = false;
-    for (seen, times) in seen.iter_mut().zip(counters) {
-        let magnitude = u8::try_from(8 - times.leading_zeros()).unwrap_or(0);
-        if magnitude > *seen {
-            *seen = magnitude;
-            more = true;
-        }
-    }
-    more
 }
 
 /// How often the jobs are looked after.
