@@ -247,7 +247,12 @@ impl Hypothesis {
         }
         let was = before.tcb();
         if tcb.snd_una != old_una {
-            clocks.rtt_max = clocks.rtt_max.max(at.now.saturating_sub(clocks.unanswered_since));
+            // What is acknowledged left with the first of the flights at the earliest.
+            let (end, since, next) = clocks.flights;
+            clocks.rtt_max = clocks.rtt_max.max(at.now.saturating_sub(since.min(clocks.unanswered_since)));
+            if next > 0 && tcb.snd_una.ge(end) {
+                clocks.flights = (tcb.snd_nxt, next, 0);
+            }
             // Karn: the backoff stands until text that was first sent after the recovery is acknowledged.
             if clocks.timeouts > 0 {
                 clocks.backoff_until = tcb.snd_nxt;
@@ -283,6 +288,7 @@ impl Hypothesis {
         let clocks = &mut self.clocks;
         if was.is_some_and(|w| w.snd_right() != tcb.snd_right()) {
             clocks.progress_since = at.now;
+            clocks.closed_at = if tcb.snd_wnd == 0 { at.now } else { clocks.closed_at };
             clocks.rto_since = clocks.rto_since.max(at.now);
             (clocks.probed_at, clocks.probe_gap) = (0, 0);
             // A probe's octet may leave again together with what the opened window lets out.

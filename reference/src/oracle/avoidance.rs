@@ -28,18 +28,20 @@ pub(crate) struct AfterLoss {
     window: u32,
     /// SND.NXT when the round trip began.
     round: Seq,
+    /// The retransmission timer showed the loss.
+    by_timer: bool,
 }
 
 impl AfterLoss {
     /// The third duplicate acknowledgment has come; the congestion window was at most `window`.
     pub(crate) fn new(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
         let window = if window == u32::MAX { 0 } else { (window / 2).max(2 * mss) };
-        AfterLoss { half: window, flight: nxt.since(una), recover: nxt, reported: 3 * mss, spent: 0, window, round: nxt }
+        AfterLoss { half: window, flight: nxt.since(una), recover: nxt, reported: 3 * mss, spent: 0, window, round: nxt, by_timer: false }
     }
 
     /// The retransmission timer has expired; the congestion window was at most `window`. Slow start goes up to half of it.
     pub(crate) fn timed_out(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
-        AfterLoss { recover: una, reported: 0, ..AfterLoss::new(window, una, nxt, mss) }
+        AfterLoss { recover: una, by_timer: true, ..AfterLoss::new(window, una, nxt, mss) }
     }
 
     /// What the congestion window can be at most, where that is known.
@@ -64,6 +66,10 @@ impl AfterLoss {
     /// Something new was acknowledged.
     pub(crate) fn acknowledged(&mut self, una: Seq, nxt: Seq, mss: u32) {
         self.spent = 0;
+        if self.by_timer && una.lt(self.round) && self.window > 0 {
+            // What is in flight leaves again in round trips of its own: "cwnd += SMSS*SMSS/cwnd" (section 3.1, equation (3)).
+            self.window = self.window.saturating_add((mss.saturating_mul(mss) / self.window).max(1));
+        }
         if una.ge(self.round) {
             self.window = self.window.saturating_add(mss);
             self.round = nxt;
@@ -101,8 +107,7 @@ impl Hypothesis {
         if known && seg.end().gt(tcb.snd_nxt) && in_flight > left.window.saturating_add(SLACK * mss) {
             // "Set cwnd to ssthresh" at the end of the recovery (section 3.2, step 6): before it has grown, it was not reduced.
             let grown = left.window > left.half.saturating_add(mss);
-            let by_timer = left.reported == 0;
-            return misfit(if grown || by_timer { rules::AVOIDANCE } else { rules::FAST_RECOVERY });
+            return misfit(if grown || left.by_timer { rules::AVOIDANCE } else { rules::FAST_RECOVERY });
         }
         Ok(())
     }

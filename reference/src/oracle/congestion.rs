@@ -342,7 +342,7 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb() else { return Ok(()) };
         let closed = self.user.closed.is_some();
         let behind_short = outstanding && !closed && self.clocks.flight.short_until.is_some_and(|end| tcb.snd_una.lt(end));
-        if behind_short && !more_queued && !self.user.nodelay && self.user.urgent.is_none() {
+        if behind_short && !sent.nagle_free && !more_queued && !self.user.nodelay && self.user.urgent.is_none() {
             self.depart(rules::NAGLE, sent.event);
         }
         self.clocks.flight.short_until = Some(seg.text_end());

@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     pub(crate) written: Vec<Vec<u8>>,
     /// What the peer sent.
     pub(crate) received: Received,
+    /// A listener of its port was told to switch Nagle's algorithm on or off.
+    pub(crate) nagle_free: bool,
     /// A SYN of the peer has offered SACK.
     pub(crate) sack_offered: bool,
     /// Room for the next explanations, kept so that it need not be asked for again.
@@ -116,6 +118,7 @@ impl Connection {
             hypotheses: vec![Hypothesis::new()],
             written: Vec::new(),
             received: Received::default(),
+            nagle_free: false,
             sack_offered: false,
             spare: Vec::new(),
             log: Vec::new(),
@@ -378,6 +381,7 @@ impl Connection {
             profile: context.profile,
             v4: self.tuple.local.is_ipv4(),
             written,
+            nagle_free: self.nagle_free,
         };
         // Only a fault is told of the explanation as it was.
         let before = broken.then(|| h.clone());

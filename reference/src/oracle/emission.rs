@@ -24,6 +24,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) v4: bool,
     /// What the user wrote.
     pub(crate) written: &'a [u8],
+    /// A listener of the port was told to switch Nagle's algorithm: whether its connections take that over is the stack's affair.
+    pub(crate) nagle_free: bool,
 }
 
 impl Sent<'_> {
@@ -511,6 +513,13 @@ impl Hypothesis {
         if idle {
             self.sent_head(sent);
         }
+        let nxt = self.conn.tcb().map_or(sent.segment.seq, |t| t.snd_nxt);
+        self.clocks.flights = match self.clocks.flights {
+            _ if idle => (sent.segment.end(), sent.from, 0),
+            (_, since, 0) if sent.from > since => (nxt, since, sent.from),
+            (end, since, 0) => (end.max(sent.segment.end()), since, 0),
+            flights => flights,
+        };
         (self.clocks.progress_since, self.clocks.held_since) = (sent.at, sent.from);
         if self.clocks.recovery_due.take_if(|due| due.rule == rules::LIMITED_TRANSMIT).is_some() {
             self.clocks.flight.limited = self.conn.tcb().map(|t| (t.snd_una, sent.segment.end()));

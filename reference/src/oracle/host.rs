@@ -1,6 +1,6 @@
 //! A host: listeners, sockets, and the connections of each 4-tuple.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{Call, CallError, CallResult, Family, Micros, SetOption, SocketId};
 use crate::catalogue::{Level, RuleId};
@@ -35,6 +35,8 @@ pub struct Oracle {
     pub(super) findings: Vec<Finding>,
     /// By event, in their order.
     licences: Vec<(usize, Licence)>,
+    /// Ports of listeners that were told to switch Nagle's algorithm on or off.
+    nagle_free: BTreeSet<u16>,
     last_arrival: BTreeMap<Tuple, (RuleId, usize)>,
     /// The last event by which everything that the stack had sent was seen.
     settled: usize,
@@ -94,6 +96,7 @@ impl Oracle {
             connecting: Vec::new(),
             findings: Vec::new(),
             licences: Vec::new(),
+            nagle_free: BTreeSet::new(),
             last_arrival: BTreeMap::new(),
             settled: 0,
             stats: Stats::default(),
@@ -433,6 +436,9 @@ impl Oracle {
                 self.sockets.insert(socket, gone);
                 self.each(index, Kind::ListenerGone, trace, |c| c.waits() && gone.listens_at(&c.tuple));
             }
+            Some(Socket::Listener { port, .. }) if matches!(call, Call::Set { option: SetOption::NoDelay(_), .. }) => {
+                self.nagle_free.insert(port);
+            }
             Some(Socket::Unknown) if matches!(call, Call::Close { .. } | Call::Abort { .. }) => {
                 self.connecting.retain(|c| c.3 != socket);
             }
@@ -543,6 +549,7 @@ impl Oracle {
     fn judge(&mut self, tuple: Tuple, event: usize, kind: Kind, stream: usize, trace: &Trace) {
         let entry = Entry { event, kind, settled: self.settled, stream };
         let Some(connection) = self.connections.get_mut(&tuple) else { return };
+        connection.nagle_free |= self.nagle_free.contains(&tuple.local.port());
         let judged = connection.judge(entry, trace, &self.profile);
         self.stats.most_hypotheses = self.stats.most_hypotheses.max(connection.hypotheses.len());
         if entry.kind == Kind::Emit {

@@ -142,6 +142,8 @@ pub(crate) struct Clocks {
     pub(crate) progress_since: Micros,
     /// Since when text can have waited for a better window: when it was written, or the last that left before it, or was acknowledged.
     pub(crate) held_since: Micros,
+    /// What was sent in the last two flights: where the first of them ended and since when it left; since when the other did, 0 for none.
+    pub(crate) flights: (Seq, Micros, Micros),
     /// When the first unanswered transmission was sent.
     pub(crate) unanswered_since: Micros,
     /// TIME-WAIT's timer: earliest and latest start.
@@ -166,6 +168,8 @@ pub(crate) struct Clocks {
     pub(crate) not_duplicates: u8,
     /// What duplicate acknowledgments ask for: by when, and by which event.
     pub(crate) recovery_due: Option<RecoveryDue>,
+    /// When the peer's window closed.
+    pub(crate) closed_at: Micros,
     /// When the last probe of a closed window was sent; 0 for none since it closed.
     pub(crate) probed_at: Micros,
     /// The interval between the last two; 0 where there were not two.

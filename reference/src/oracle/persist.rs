@@ -22,6 +22,15 @@ impl Hypothesis {
         let Some(tcb) = self.conn.tcb().filter(|_| seg.len() <= 1 && (!seg.is_fin() || own_fin)) else { return Ok(None) };
         let queued = self.stream_end().gt(tcb.snd_nxt) || tcb.snd_una != tcb.snd_nxt;
         let probes_window = tcb.snd_wnd == 0 && queued && (seg.seq == tcb.snd_una - 1 || seg.seq == tcb.snd_una || seg.seq == tcb.snd_nxt);
+        let keeps_alive = self.user.keepalive.is_some() && seg.seq == tcb.snd_nxt - 1 && tcb.snd_una == tcb.snd_nxt;
+        if probes_window && keeps_alive {
+            // It may be either; where it can be a keep-alive, nothing is asked of its time as a probe.
+            let mut kept = self.clone();
+            if let Ok(licence) = kept.keepalive(sent) {
+                *self = kept;
+                return Ok(Some(licence));
+            }
+        }
         if probes_window {
             return Ok(self.window_probe(sent));
         }
@@ -36,7 +45,7 @@ impl Hypothesis {
         let outstanding = self.outstanding();
         let clocks = &mut self.clocks;
         let first = clocks.probed_at == 0;
-        let last = if first { clocks.progress_since.max(clocks.head_sent.0) } else { clocks.probed_at };
+        let last = if first { clocks.held_since.max(clocks.closed_at).max(clocks.head_sent.0) } else { clocks.probed_at };
         let gap = sent.at.saturating_sub(last);
         let early = gap + CLOCK < sent.profile.rto_min && !(first && outstanding);
         // A probe that comes much too soon is no probe: what it is else will be said.

@@ -23,8 +23,8 @@ impl Endpoint {
         };
         let mss = u32::from(tcb.believed_mss());
         if tcb.snd_una == old_una {
-            // RFC 5681 section 2: a duplicate comes while data is outstanding, has no text and offers the same window.
-            let data = tcb.snd_una != tcb.snd_nxt && tcb.snd_una != tcb.iss;
+            // RFC 5681 section 2: a duplicate comes while data is outstanding (a probe of a closed window is none), has no text and offers the same window.
+            let data = tcb.snd_una != tcb.snd_nxt && tcb.snd_una != tcb.iss && tcb.snd_wnd > 0;
             let same = before.tcb().is_some_and(|b| b.snd_right() == tcb.snd_right()) && segment.is_empty();
             let counts = same || self.mutated(Fault::Departs, rules::DUPLICATE_ACK);
             if segment.is_ack() && acceptable && segment.ack == tcb.snd_una && counts && data {
