@@ -33,8 +33,9 @@ pub struct Budget {
     pub scripts: Scripts,
 }
 
-/// Mutants that only show after more time than a script's steps can take: 24 days of idleness. A vector has them.
-pub const BEYOND_A_SCRIPT: [&str; 1] = ["timestamps-never-lapse"];
+/// Mutants that no script can show: the first takes 24 days of idleness, the second does what a right stack may do, and of the third only a vector
+/// knows that the error was not told before.
+pub const BEYOND_A_SCRIPT: [&str; 3] = ["timestamps-never-lapse", "abort-in-closing-resets", "refusal-kept-from-the-user"];
 
 /// What the fuzzer's scripts are made from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

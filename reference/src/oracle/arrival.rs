@@ -171,7 +171,7 @@ impl Hypothesis {
         let reopened = before.tcb().map(|t| t.snd_nxt);
         if opened {
             let past = (state == State::TimeWait).then(|| Box::new(Hypothesis { conn: before.clone(), ..self.clone() }));
-            self.begin();
+            self.begin(at.event);
             self.user.least_iss = reopened;
             self.past = past;
         }
@@ -195,7 +195,7 @@ impl Hypothesis {
     }
 
     /// A connection begins with the peer's SYN: what an earlier one left is forgotten.
-    fn begin(&mut self) {
+    fn begin(&mut self, event: usize) {
         let (habits, stream, last, departs, blame) =
             (self.habits, self.next_stream(), self.last, std::mem::take(&mut self.departs), self.blame);
         let ways = std::mem::take(&mut self.ways);
@@ -204,7 +204,7 @@ impl Hypothesis {
         let (deferred, last_arrival) = (std::mem::take(&mut self.deferred), self.last_arrival);
         *self = Hypothesis { conn, habits, last, departs, ways, blame, deferred, last_arrival, iss_unseen: true, ..Hypothesis::new() };
         self.dues.resets = resets;
-        self.user.stream = stream;
+        (self.user.stream, self.user.began) = (stream, event);
     }
 
     /// The SYN that reopened the connection was an old duplicate: what is known of the connection in TIME-WAIT holds again.

@@ -144,7 +144,8 @@ impl Hypothesis {
             return;
         }
         let clocks = &self.clocks;
-        let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss) else { return };
+        // Nothing is asked for where the window is closed: its probes are (RFC 9293 section 3.8.6.1).
+        let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss && t.snd_wnd > 0) else { return };
         if clocks.duplicate_acks == 3 {
             let window = clocks.window();
             self.clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);

@@ -218,6 +218,7 @@ impl Connection {
         for h in next.iter_mut().filter(|h| !h.departs.0.is_empty()) {
             h.departs.0.retain(|d| !unheeded && !self.reported.contains(d));
         }
+        same_streams(&mut next);
         self.note_departures(&next, context);
         for (finding, _) in self.departures.extract_if(.., |(_, entries)| *entries > DEPARTS_AFTER) {
             self.reported.push((finding.rule, finding.event));
@@ -541,6 +542,18 @@ pub(crate) fn entry_of_call(call: &Call, result: &CallResult) -> Option<Kind> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// What began with the same event is the same incarnation, whatever became of the one before.
+fn same_streams(set: &mut [Hypothesis]) {
+    if set.windows(2).all(|pair| pair[0].user.stream == pair[1].user.stream) {
+        return;
+    }
+    for i in 0..set.len() {
+        let began = set[i].user.began;
+        let latest = set.iter().filter(|h| h.user.began == began).map(|h| h.user.stream).max();
+        set[i].user.stream = latest.unwrap_or(set[i].user.stream);
     }
 }
 

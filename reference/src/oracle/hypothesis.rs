@@ -234,6 +234,8 @@ pub(crate) struct User {
     pub(crate) eof: bool,
     /// The user opened it.
     pub(crate) opened: bool,
+    /// The event with which it began: the peer's SYN, or the OPEN.
+    pub(crate) began: usize,
     /// The connection was established.
     pub(crate) established: bool,
     /// How it ended.

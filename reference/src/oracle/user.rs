@@ -17,7 +17,7 @@ impl Hypothesis {
         let stream = self.next_stream();
         let (habits, ways) = (self.habits, std::mem::take(&mut self.ways));
         *self = Hypothesis { habits, ways, ..Hypothesis::new() };
-        (self.user.stream, self.user.opened) = (stream, true);
+        (self.user.stream, self.user.opened, self.user.began) = (stream, true, at.event);
         self.note(rules::OPEN_ACTIVE, at);
         self.dues.syn = Some(Due { optional: at.profile.lets(Lenience::SilenceForSyn), ..self.due(rules::OPEN_ACTIVE, at) });
         self.iss_unseen = true;
