@@ -349,7 +349,7 @@ fn sampled() -> usize {
 /// Stimuli of a minimised finding at most: what reaches the stack, or lets time pass.
 const MOST_STIMULI: usize = 8;
 /// Mutants whose fault needs more by its nature.
-const LONG_BY_NATURE: [&str; 12] = [
+const LONG_BY_NATURE: [&str; 16] = [
     // The user does not read until the stack's window is full: 23 segments.
     "rst-at-zero-window-ignored",
     "ack-at-zero-window-not-honoured",
@@ -359,6 +359,13 @@ const LONG_BY_NATURE: [&str; 12] = [
     "only-the-last-window-honoured",
     // More challenges than any throttle lets through.
     "challenges-without-end",
+    "challenges-end-for-ever",
+    // A connection from end to end, and a FIN again.
+    "time-wait-a-fifth-too-short",
+    // An ECE, and more new text twice.
+    "cwr-on-all-new-text",
+    // A time-out, and acknowledgments until slow start is over.
+    "threshold-survives-a-time-out",
     // Three duplicates, and what follows the fast retransmission.
     "congestion-window-not-deflated",
     "window-updates-count-as-duplicates",
