@@ -280,11 +280,12 @@ fn what_was_mended_stays_mended() {
         let name = file.display().to_string();
         let text = fs::read_to_string(&file).expect("a script can be read");
         let vector = tcp_vectors::parse::vector("clean", &name, &text).unwrap_or_else(|e| panic!("{e}"));
-        let policy = Policy::default();
-        let options = Options::new(vector.header.families[0], 0, policy.profile(), Clock::Virtual);
-        let outcome = session::run_vector(&mut Reference::new(policy, None), &vector, &options);
-        assert_eq!(outcome.class, Class::Conforms, "{name}: {:?} {:?}", outcome.reason, outcome.findings);
-        assert_eq!(outcome.stats.unjudged, 0, "{name}");
+        for policy in [Policy::default(), Policy::with_ecn()] {
+            let options = Options::new(vector.header.families[0], 0, policy.profile(), Clock::Virtual);
+            let outcome = session::run_vector(&mut Reference::new(policy, None), &vector, &options);
+            assert_eq!(outcome.class, Class::Conforms, "{name}: {:?} {:?}", outcome.reason, outcome.findings);
+            assert_eq!(outcome.stats.unjudged, 0, "{name}");
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct AfterLoss {
     spent: u32,
     /// What the congestion window can have grown to.
     window: u32,
-    /// SND.NXT when the round trip began.
-    round: Seq,
+    /// SND.NXT when the round trip began, and what the congestion window can have been at most then.
+    round: (Seq, u32),
     /// The retransmission timer showed the loss.
     by_timer: bool,
 }
@@ -36,10 +36,11 @@ impl AfterLoss {
     /// The third duplicate acknowledgment has come; the congestion window was at most `window`.
     pub(crate) fn new(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
         let window = if window == u32::MAX { 0 } else { (window / 2).max(2 * mss) };
-        AfterLoss { half: window, flight: nxt.since(una), recover: nxt, reported: 3 * mss, spent: 0, window, round: nxt, by_timer: false }
+        let (flight, round) = (nxt.since(una), (nxt, window));
+        AfterLoss { half: window, flight, recover: nxt, reported: 3 * mss, spent: 0, window, round, by_timer: false }
     }
 
-    /// The retransmission timer has expired; the congestion window was at most `window`. Slow start goes up to half of it.
+    /// The retransmission timer has expired; the congestion window, or what was in flight, was at most `window`. Slow start goes up to half of it.
     pub(crate) fn timed_out(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
         AfterLoss { recover: una, by_timer: true, ..AfterLoss::new(window, una, nxt, mss) }
     }
@@ -66,13 +67,13 @@ impl AfterLoss {
     /// Something new was acknowledged.
     pub(crate) fn acknowledged(&mut self, una: Seq, nxt: Seq, mss: u32) {
         self.spent = 0;
-        if self.by_timer && una.lt(self.round) && self.window > 0 {
-            // What is in flight leaves again in round trips of its own: "cwnd += SMSS*SMSS/cwnd" (section 3.1, equation (3)).
-            self.window = self.window.saturating_add((mss.saturating_mul(mss) / self.window).max(1));
-        }
-        if una.ge(self.round) {
-            self.window = self.window.saturating_add(mss);
-            self.round = nxt;
+        // "Another common formula that a TCP MAY use" is "executed on every incoming ACK that acknowledges new data", however little that is:
+        // "cwnd += SMSS*SMSS/cwnd" (section 3.1, equation (3)).
+        self.window = self.window.saturating_add((mss.saturating_mul(mss) / self.window.max(mss).max(1)).max(1));
+        let (end, then) = self.round;
+        if una.ge(end) {
+            self.window = self.window.max(then.saturating_add(mss));
+            self.round = (nxt, self.window);
         }
     }
 }

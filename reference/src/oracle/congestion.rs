@@ -90,6 +90,11 @@ impl Flight {
         self.recovery.is_some()
     }
 
+    /// Whether an acknowledgment of what follows `una` is of text that was in flight when a loss showed.
+    pub(crate) fn reduced_for(&self, una: Seq) -> bool {
+        self.recovers() || self.recover.is_some_and(|recover| una.lt(recover))
+    }
+
     /// Nothing is held against what is in flight any more.
     pub(crate) fn unbounded(&mut self) {
         (self.limit, self.counted, self.recovery) = (u32::MAX, u32::MAX, None);
@@ -255,8 +260,9 @@ impl Hypothesis {
         let before_loss = first.or(flight.before_loss);
         self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, before_loss, ..flight };
         if flight.recovery.is_none() {
-            // "ssthresh MUST be set to no more than the value given in equation (4)", and stays where the timer expires once more.
-            self.clocks.after_loss = AfterLoss::timed_out(window, una, nxt, mss);
+            // "ssthresh MUST be set to no more than the value given in equation (4)", and stays where the timer expires once more. What duplicates
+            // let out "can cause equation (4) to slightly inflate cwnd and ssthresh" (section 3.2, step 4).
+            self.clocks.after_loss = AfterLoss::timed_out(window.max(nxt.since(una)), una, nxt, mss);
         }
     }
 

@@ -129,8 +129,10 @@ impl Hypothesis {
         if ecn.cwr_until.is_some_and(|until| tcb.snd_una.gt(until)) {
             ecn.cwr_until = None;
         }
-        // In a recovery the window is reduced already; an ACK of nothing in flight tells of nothing.
-        let plain = self.clocks.timeouts == 0 && self.clocks.duplicate_acks == 0 && self.last.rule == rules::ACK_NEW;
+        // The window is "reduced only once in response to a series of dropped and/or CE packets from a single window of data"; an ACK of nothing in
+        // flight tells of nothing.
+        let reduced = self.clocks.timeouts > 0 || self.clocks.duplicate_acks > 0 || self.clocks.flight.reduced_for(was.snd_una);
+        let plain = !reduced && self.last.rule == rules::ACK_NEW;
         let echoes = ecn.peer && ecn.own && !ecn.accurate && segment.flags.has(Flags::ECE);
         if echoes && plain && ecn.cwr_until.is_none() && was.snd_una != was.snd_nxt && tcb.snd_una.gt(was.snd_una) {
             ecn.cwr_due = true;

@@ -47,8 +47,9 @@ impl Endpoint {
             return;
         }
         self.reduced_until = self.reduced_until.filter(|until| tcb.snd_una.le(*until));
-        if self.ecn && segment.flags.has(Flags::ECE) && self.reduced_until.is_none() && self.timers.cwnd > 0 {
-            // RFC 3168 section 6.1.2: as after a loss, once for a window.
+        let reduced = self.reduced_until.is_some() || self.timers.recover.is_some();
+        if self.ecn && segment.flags.has(Flags::ECE) && !reduced && self.timers.cwnd > 0 {
+            // RFC 3168 section 6.1.2: as after a loss, once for "a series of dropped and/or CE packets from a single window of data".
             if !self.mutated(Fault::NoCongestionWindow, rules::ECE_ANSWERED) {
                 self.timers.ssthresh = (tcb.snd_nxt.since(old_una) / 2).max(2 * mss);
                 self.timers.cwnd = self.timers.ssthresh;

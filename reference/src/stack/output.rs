@@ -131,6 +131,7 @@ impl Endpoint {
                 _ => mss,
             };
             self.timers.fast_recovery = false;
+            self.cwr |= self.ecn;
             self.timers.recover = Some(t.snd_nxt);
             self.timers.timing = self.mutated(Fault::SamplesResent, rules::KARN).then(|| (t.snd_una + 1, now));
         }
@@ -225,9 +226,12 @@ impl Endpoint {
         if shown && self.timers.recover.is_none() {
             let mss = u32::from(t.believed_mss());
             if !self.mutated(Fault::NoCongestionWindow, rules::FAST_RECOVERY) {
-                self.timers.ssthresh = (t.snd_nxt.since(t.snd_una) / 2).max(2 * mss);
+                // "Additional data sent in limited transmit MUST NOT be included": what is beyond the congestion window.
+                let flight = t.snd_nxt.since(t.snd_una).min(self.timers.cwnd);
+                self.timers.ssthresh = (flight / 2).max(2 * mss);
                 self.timers.cwnd = self.timers.ssthresh;
                 self.timers.fast_recovery = true;
+                self.cwr |= self.ecn;
             }
             self.timers.cwnd += 3 * mss;
             self.timers.recover = Some(t.snd_nxt);
