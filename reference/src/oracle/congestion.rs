@@ -27,6 +27,8 @@ pub(crate) struct Flight {
     phase: Phase,
     /// After a time-out: SND.NXT when it expired, and the octets in flight that were sent since. Until that is acknowledged the bound is of these.
     recovery: Option<(Seq, u32)>,
+    /// Where what has left again since then ends.
+    resent: Seq,
     /// Before the first time-out in a row: the bound, and where the text ended that it made leave again.
     before_loss: Option<(u32, Seq)>,
     /// After idleness: the bound that a SHOULD sets until something is acknowledged.
@@ -258,7 +260,7 @@ impl Hypothesis {
         let (flight, window, una, nxt) = (self.clocks.flight, self.clocks.window(), tcb.snd_una, tcb.snd_nxt);
         let first = (flight.recovery.is_none()).then_some((flight.limit, sent.segment.end()));
         let before_loss = first.or(flight.before_loss);
-        self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, before_loss, ..flight };
+        self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, resent: sent.segment.end(), before_loss, ..flight };
         if flight.recovery.is_none() {
             // "ssthresh MUST be set to no more than the value given in equation (4)", and stays where the timer expires once more. What duplicates
             // let out "can cause equation (4) to slightly inflate cwnd and ssthresh" (section 3.2, step 4).
@@ -282,10 +284,15 @@ impl Hypothesis {
             return Ok(());
         }
         let misfit = |phase: Phase| Err(Misfit { level: Level::Must, ..Misfit::new(phase.rule(), CONGESTION_WINDOW, BREAKS) });
-        if let Some((_, spent)) = &mut flight.recovery {
+        if let Some((until, spent)) = &mut flight.recovery {
             // The timer may have expired once more: then the loss window begins again with this segment.
             let by_timer = seg.seq.le(tcb.snd_una) && sent.at + CLOCK >= self.clocks.head_sent.0 + sent.profile.rto_min;
-            let octets = u32::try_from(seg.payload.len()).unwrap_or(u32::MAX);
+            // What leaves once more is no more in flight than it was.
+            let from = if seg.seq.lt(*until) { seg.seq.max(flight.resent) } else { seg.seq };
+            let octets = seg.text_end().offset_from(from).max(0).cast_unsigned();
+            if seg.seq.lt(*until) {
+                flight.resent = flight.resent.max(seg.text_end());
+            }
             if !by_timer {
                 *spent = spent.saturating_add(octets);
                 if *spent > flight.limit {

@@ -142,7 +142,8 @@ impl Connection {
 
     /// Whether it may take room in its listener's queue: half-open, or established and not accepted yet.
     pub(crate) fn queued(&self) -> bool {
-        self.waits() && self.hypotheses.iter().any(|h| h.conn != Conn::Absent || h.user.established || !h.deferred.is_empty())
+        let unknown = self.unjudged.is_some();
+        self.waits() && (unknown || self.hypotheses.iter().any(|h| h.conn != Conn::Absent || h.user.established || !h.deferred.is_empty()))
     }
 
     /// Whether its latest incarnation waits for `accept`.
