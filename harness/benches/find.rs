@@ -162,7 +162,7 @@ fn tried(args: &Args, mutants: &[&'static Mutant], scripts: Scripts) -> Vec<Try>
                     let alarms = false_alarms.iter().map(|alarm| fuzzer(mutants[mutant], None).report(alarm).to_string()).collect();
                     let report =
                         discovery.as_ref().filter(|_| args.minimise).map(|d| fuzzer(mutants[mutant], Some(mutants[mutant])).report(d));
-                    let script = report.as_ref().map(|r| r.to_string()).unwrap_or_default();
+                    let script = report.as_ref().map(ToString::to_string).unwrap_or_default();
                     let stimuli = report.map(|r| stimuli(&r.case.script));
                     let tried = Try { mutant, seed, found: discovery.is_some(), steps, seconds, alarms, stimuli, script };
                     done.lock().expect("a list").push(tried);
