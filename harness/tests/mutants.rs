@@ -98,8 +98,6 @@ const MISNAMED: &[&str] = &[
 const NOT_BY_A_VECTOR: &[&str] = &[
     // It does what a right stack may do (`survivors.toml`).
     "abort-in-closing-resets",
-    // It stays within a tolerance (`survivors.toml`).
-    "congestion-window-not-deflated",
     // A vector's own assertion finds it: that the error was not told before, the oracle cannot know.
     "refusal-kept-from-the-user",
 ];

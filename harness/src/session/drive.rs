@@ -47,7 +47,7 @@ pub(super) struct Session<'a> {
     pub(super) called: Option<RuleId>,
     /// Findings of the session's own.
     pub(super) own: Vec<Finding>,
-    /// The rule under which a failed assertion counts; `None` for a script, which has none.
+    /// The rules that a failed assertion may have broken: it counts under the first. `None` for a script, which has none.
     pub(super) rules: Option<Vec<RuleId>>,
     /// The views by which steps' numbers were resolved; steps without a line leave none.
     pub(super) views: Vec<Resolved>,

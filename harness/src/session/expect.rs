@@ -56,7 +56,6 @@ impl Session<'_> {
                     let wanted = wanted(spec, &self.flows[flow].view);
                     let allowed = format!("{wanted}, by {:.3} s", seconds(until));
                     self.fail(event, Some(self.last_stimulus), EXPECTATION, ("nothing was sent".to_owned(), allowed), &owed);
-
                     return Ok(());
                 }
                 Found::Nothing => self.advance_towards(until)?,

@@ -30,6 +30,8 @@ pub(crate) struct AfterLoss {
     round: (Seq, u32),
     /// The retransmission timer showed the loss.
     by_timer: bool,
+    /// The next acknowledgment of something new sets the congestion window to the half, and adds nothing (section 3.2, step 6).
+    deflates: bool,
 }
 
 impl AfterLoss {
@@ -37,12 +39,12 @@ impl AfterLoss {
     pub(crate) fn new(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
         let window = if window == u32::MAX { 0 } else { (window / 2).max(2 * mss) };
         let (flight, round) = (nxt.since(una), (nxt, window));
-        AfterLoss { half: window, flight, recover: nxt, reported: 3 * mss, spent: 0, window, round, by_timer: false }
+        AfterLoss { half: window, flight, recover: nxt, reported: 3 * mss, spent: 0, window, round, by_timer: false, deflates: true }
     }
 
     /// The retransmission timer has expired; the congestion window, or what was in flight, was at most `window`. Slow start goes up to half of it.
     pub(crate) fn timed_out(window: u32, una: Seq, nxt: Seq, mss: u32) -> AfterLoss {
-        AfterLoss { recover: una, by_timer: true, ..AfterLoss::new(window, una, nxt, mss) }
+        AfterLoss { recover: una, by_timer: true, deflates: false, ..AfterLoss::new(window, una, nxt, mss) }
     }
 
     /// What the congestion window can be at most, where that is known.
@@ -67,6 +69,10 @@ impl AfterLoss {
     /// Something new was acknowledged.
     pub(crate) fn acknowledged(&mut self, una: Seq, nxt: Seq, mss: u32) {
         self.spent = 0;
+        if std::mem::take(&mut self.deflates) {
+            self.round = if una.ge(self.round.0) { (nxt, self.window) } else { self.round };
+            return;
+        }
         // "Another common formula that a TCP MAY use" is "executed on every incoming ACK that acknowledges new data", however little that is:
         // "cwnd += SMSS*SMSS/cwnd" (section 3.1, equation (3)).
         self.window = self.window.saturating_add((mss.saturating_mul(mss) / self.window.max(mss).max(1)).max(1));

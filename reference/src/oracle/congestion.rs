@@ -154,7 +154,8 @@ impl Hypothesis {
         // Nothing is asked for where the window is closed: its probes are (RFC 9293 section 3.8.6.1).
         let Some(tcb) = self.conn.tcb().filter(|t| t.snd_una != t.iss && t.snd_wnd > 0) else { return };
         if clocks.duplicate_acks == 3 {
-            let window = clocks.window();
+            // "The TCP sender MUST NOT change cwnd to reflect these two segments", nor does the threshold count them (section 3.2, steps 1 and 2).
+            let window = clocks.window().min(clocks.flight.limit.saturating_sub(3 * mss));
             self.clocks.after_loss = AfterLoss::new(window, tcb.snd_una, tcb.snd_nxt, mss);
             self.loss_shown(rules::FAST_RETRANSMIT, at);
             return;
