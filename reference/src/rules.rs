@@ -397,7 +397,7 @@ pub fn of_call(call: &Call, state: State) -> Option<RuleId> {
 /// Whether the rule says what a segment does that arrives (RFC 9293 section 3.10.7).
 #[must_use]
 pub fn is_of_arrivals(rule: RuleId) -> bool {
-    rule.0.contains(":3.10.7")
+    rule.0.starts_with("RFC9293:3.10.7")
 }
 
 /// Whether an ACK by this rule is a challenge (RFC 5961): what came may have been sent by somebody who guesses.

@@ -211,6 +211,8 @@ impl Hypothesis {
                 limit: if lost { mss } else { initial },
                 counted: if lost { mss } else { initial },
                 phase: if lost { Phase::LostSyn } else { Phase::Initial },
+                // A lost SYN may have set ssthresh.
+                avoids: self.clocks.timeouts > 0,
                 ..Flight::default()
             };
             return;
@@ -261,7 +263,8 @@ impl Hypothesis {
         let (flight, window, una, nxt) = (self.clocks.flight, self.clocks.window(), tcb.snd_una, tcb.snd_nxt);
         let first = (flight.recovery.is_none()).then_some((flight.limit, sent.segment.end()));
         let before_loss = first.or(flight.before_loss);
-        self.clocks.flight = Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, resent: sent.segment.end(), before_loss, ..flight };
+        self.clocks.flight =
+            Flight { limit: mss, avoids: true, phase: Phase::Loss, recovery, resent: sent.segment.end(), before_loss, ..flight };
         if flight.recovery.is_none() {
             // "ssthresh MUST be set to no more than the value given in equation (4)", and stays where the timer expires once more. What duplicates
             // let out "can cause equation (4) to slightly inflate cwnd and ssthresh" (section 3.2, step 4).

@@ -310,8 +310,8 @@ impl Hypothesis {
                 if self.held_is_older() {
                     return Err(Misfit { cause: self.ack_owed().map(|d| d.cause), ..wrong(rules::PAWS_ON_ARRIVAL_ALONE) });
                 }
-                if self.filled_to == Some(seg.ack) {
-                    // That nothing was held is another explanation's.
+                if self.filled_to == Some(seg.ack) || seg.ack.lt(self.user.irs + 1 + self.user.read) {
+                    // That nothing was held is another explanation's; what was read was held.
                     return Err(wrong(rules::ALL_BEFORE_ACK));
                 }
                 self.forget_held_from(seg.ack, sent.event);
