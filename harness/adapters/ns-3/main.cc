@@ -9,7 +9,7 @@ namespace {
 
 const json SETTINGS = {
     "checksums on: ns-3 neither makes nor looks at them by default (ChecksumEnabled)",
-    "Nagle's algorithm on: TcpNoDelay is true by default",
+    "Nagle's algorithm off, the default (TcpNoDelay): with it ns-3 also holds back what it has to send again, where that is shorter than a segment (SendPendingData)",
     "buffers as asked for; 128 KiB by default",
     "duplicate address detection off",
     "the device is a VirtualNetDevice without ARP and neighbour discovery; its MTU is the link's",

@@ -7,6 +7,9 @@ namespace {
 // Nanoseconds in a microsecond: ns-3 lets what was written leave a nanosecond later, which is the same microsecond of the harness.
 constexpr uint64_t NS = 1000;
 
+// Octets: more than the longest headers of IP and TCP.
+constexpr uint32_t BEHIND = 128;
+
 Events *queue;
 uint64_t limit_ns;
 bool stopped;
@@ -54,7 +57,6 @@ Stack::Stack(const Network &network, uint64_t seed, uint32_t recv_buffer, uint32
     RngSeedManager::SetRun(seed);
     Config::SetDefault("ns3::TcpSocket::RcvBufSize", UintegerValue(recv_buffer));
     Config::SetDefault("ns3::TcpSocket::SndBufSize", UintegerValue(send_buffer));
-    Config::SetDefault("ns3::TcpSocket::TcpNoDelay", BooleanValue(false));
     Config::SetDefault("ns3::Icmpv6L4Protocol::DAD", BooleanValue(false));
 
     node = CreateObject<Node>();
@@ -117,7 +119,11 @@ void Stack::deliver(const std::vector<uint8_t> &datagram) {
         protocol = Ipv6L3Protocol::PROT_NUMBER;
     else
         return;
-    Ptr<Packet> packet = Create<Packet>(datagram.data(), datagram.size());
+    // ns-3 reads on behind the end of a header that is cut off: there it finds the same each time.
+    std::vector<uint8_t> longer = datagram;
+    longer.resize(datagram.size() + BEHIND);
+    Ptr<Packet> packet = Create<Packet>(longer.data(), longer.size());
+    packet->RemoveAtEnd(BEHIND);
     device->Receive(packet, protocol, Mac48Address("02:00:00:00:00:02"), device->GetAddress(), NetDevice::PACKET_HOST);
     settle();
 }
@@ -170,7 +176,10 @@ size_t Stack::half_open(uint16_t port) const {
 
 TcpSocket::TcpStates_t state_of(const TcpSocketBase &socket) {
     struct Derived : TcpSocketBase {
-        static TcpSocket::TcpStates_t of(const TcpSocketBase &socket) { return (socket.*&Derived::m_state).Get(); }
+        static TcpSocket::TcpStates_t of(const TcpSocketBase &socket) {
+            bool known = socket.*&Derived::m_endPoint || socket.*&Derived::m_endPoint6;
+            return known ? (socket.*&Derived::m_state).Get() : TcpSocket::CLOSED;
+        }
     };
     return Derived::of(socket);
 }

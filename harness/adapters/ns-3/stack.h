@@ -73,5 +73,6 @@ class Stack {
     uint64_t now_us = 0;
 };
 
-// The state of a connection, which ns-3 keeps for those that derive from its socket.
+// The state of a connection, which ns-3 keeps for those that derive from its socket. One that has lost its end point, with a reset or after the last
+// retransmission, is CLOSED, whatever state ns-3 left it in: no segment reaches it any more.
 ns3::TcpSocket::TcpStates_t state_of(const ns3::TcpSocketBase &socket);
