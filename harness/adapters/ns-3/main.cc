@@ -2,6 +2,8 @@
 #include <iostream>
 #include <optional>
 
+#include <sys/resource.h>
+
 #include "fields.h"
 #include "sockets.h"
 
@@ -108,6 +110,10 @@ class Adapter {
 } // namespace
 
 int main() {
+    // An option of length 0 has ns-3 fill memory for ever, 400 MB each second: here it dies of that, and the machine does not.
+    rlimit memory{1u << 30, 1u << 30};
+    if (setrlimit(RLIMIT_AS, &memory))
+        std::cerr << "ns-3: no limit of memory could be set\n";
     std::ios::sync_with_stdio(false);
     Adapter adapter;
     std::string line;
