@@ -259,7 +259,7 @@ json Sockets::send(Entry &entry, const json &request) {
         return failed(entry.error.c_str());
     if (entry.listener)
         return failed("not-connected");
-    if (opening(*entry.socket) && state_of(*entry.socket) == TcpSocket::SYN_RCVD)
+    if (state_of(*entry.socket) == TcpSocket::SYN_RCVD)
         return failed("would-block");
     size_t count = std::min<size_t>(data.size(), entry.socket->GetTxAvailable());
     if (count == 0 && !data.empty() && !entry.shut && !entry.ended)
