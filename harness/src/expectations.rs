@@ -205,10 +205,11 @@ fn file(target: &str) -> String {
 }
 
 /// Each target's file.
-const LISTS: [(&str, &str); 7] = [
+const LISTS: [(&str, &str); 8] = [
     ("gvisor", include_str!("../expectations/gvisor.toml")),
     ("ipstack", include_str!("../expectations/ipstack.toml")),
     ("libslirp", include_str!("../expectations/libslirp.toml")),
+    ("ns-3", include_str!("../expectations/ns-3.toml")),
     ("linux-kernel", include_str!("../expectations/linux-kernel.toml")),
     ("lwip", include_str!("../expectations/lwip.toml")),
     ("netstack3", include_str!("../expectations/netstack3.toml")),

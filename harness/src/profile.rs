@@ -35,6 +35,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("gvisor", include_str!("../profiles/gvisor.toml")),
     ("ipstack", include_str!("../profiles/ipstack.toml")),
     ("libslirp", include_str!("../profiles/libslirp.toml")),
+    ("ns-3", include_str!("../profiles/ns-3.toml")),
 ];
 
 /// Linux with or without the setting `tcp_syn_linear_timeouts`, which came with 6.5. Each network namespace has it or none has, and a fresh one

@@ -162,7 +162,7 @@ pub fn examine(words: &[String], limit: Duration) -> (Option<Identity>, Vec<Chec
         let found = if lacking.is_empty() {
             match driver.reset(7).and_then(|()| look(&mut driver)) {
                 Ok(()) => Found::Right,
-                Err(why) if [NO_SUCH_FAMILY, OWN_FIN].contains(&why.as_str()) => Found::Skipped(why),
+                Err(why) if [NO_SUCH_FAMILY, OWN_FIN, RESET_IGNORED].contains(&why.as_str()) => Found::Skipped(why),
                 Err(why) => Found::Wrong(why),
             }
         } else {
@@ -188,6 +188,7 @@ pub fn examine(words: &[String], limit: Duration) -> (Option<Identity>, Vec<Chec
 
 const NO_SUCH_FAMILY: &str = "the stack does not have this IP version";
 const OWN_FIN: &str = "the stack closes of itself when the peer does: what its user is told then is for the vectors to judge";
+const RESET_IGNORED: &str = "the stack goes on opening when it is refused: whether it may is for the vectors to judge";
 
 fn identity(driver: &mut Driver) -> Result<(), Wrong> {
     let Identity { name, families, calls, tick_us, .. } = &driver.identity;
@@ -359,6 +360,9 @@ fn refused(driver: &mut Driver) -> Result<(), Wrong> {
     let side = Ends::of(family, REMOTE_PORT);
     let ends = Ends { stack: std::net::SocketAddr::new(side.stack.ip(), LOCAL_PORT), ..side };
     driver.deliver(ends, &Segment::control(Seq(0), Flags::RST).with_ack(syn.seq + 1))?;
+    if driver.state(socket, &["SYN-SENT"]).is_ok() {
+        return Err(RESET_IGNORED.to_owned());
+    }
     // A stack may have no more than an end of the stream for this, which the vectors judge: here it has to be the same again.
     let eof = driver.ask(&recv)?.eof;
     for _ in 0..2 {

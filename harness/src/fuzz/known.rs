@@ -107,13 +107,14 @@ fn file(target: &str) -> String {
 const DEATHS: [&str; 4] = ["class:crash", "class:hang", "class:flood", "class:growth"];
 
 /// Each target's list.
-const LISTS: [(&str, &str); 7] = [
+const LISTS: [(&str, &str); 8] = [
     ("gvisor", include_str!("known/gvisor.toml")),
     ("ipstack", include_str!("known/ipstack.toml")),
     ("linux-kernel", include_str!("known/linux-kernel.toml")),
     ("libslirp", include_str!("known/libslirp.toml")),
     ("lwip", include_str!("known/lwip.toml")),
     ("netstack3", include_str!("known/netstack3.toml")),
+    ("ns-3", include_str!("known/ns-3.toml")),
     ("smoltcp", include_str!("known/smoltcp.toml")),
 ];
 

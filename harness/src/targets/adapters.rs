@@ -13,6 +13,7 @@ pub(super) const ADAPTERS: &[TargetInfo] = &[
     TargetInfo { name: "gvisor", what: "gVisor's netstack, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "ipstack", what: "ipstack 1.0.1, in a process of its own", clock: Clock::Virtual },
     TargetInfo { name: "libslirp", what: "libslirp 4.7.0, in a process of its own", clock: Clock::Virtual },
+    TargetInfo { name: "ns-3", what: "ns-3's TCP, release 3.37, in a process of its own", clock: Clock::Virtual },
 ];
 
 /// The stack with this name, in its own process; `None` where no adapter is called so.
