@@ -224,8 +224,11 @@ impl Hypothesis {
             self.acknowledged();
             self.clocks.full_unacked = 0;
         }
-        if !seg.payload.is_empty() && self.conn.tcb().is_some_and(|t| seg.seq.le(t.snd_una)) {
-            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| !due.of_head());
+        if let Some(tcb) = self.conn.tcb().filter(|t| !seg.payload.is_empty() && seg.seq.lt(t.snd_nxt)) {
+            // It leaves again all the same, and with it what follows.
+            let head = seg.seq.le(tcb.snd_una);
+            self.clocks.recovery_due = self.clocks.recovery_due.filter(|due| !(head && due.of_head()));
+            self.clocks.resend_below = Some((seg.end(), tcb.snd_nxt)).filter(|(end, nxt)| end.lt(*nxt)).or(self.clocks.resend_below);
         }
         self.user.scaling.settled();
         self.believe_scale();
