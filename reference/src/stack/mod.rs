@@ -17,6 +17,7 @@ mod policy;
 mod sack;
 mod scaling;
 mod timestamps;
+mod user;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
