@@ -95,9 +95,24 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// The suspects beside the accused rule: of these, the likeliest first, each once and two at most.
+    #[must_use]
+    pub fn suspects(accused: RuleId, rules: impl IntoIterator<Item = RuleId>) -> Vec<RuleId> {
+        let mut suspects = Vec::new();
+        for rule in rules {
+            if rule != accused && !suspects.contains(&rule) && suspects.len() < MOST_SUSPECTS {
+                suspects.push(rule);
+            }
+        }
+        suspects
+    }
+
     /// Rule, state and kind of event: two findings with one fingerprint are the same fault.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         format!("{}@{}#{}", self.rule, self.state, self.kind)
     }
 }
+
+/// Suspects named beside the accused rule.
+const MOST_SUSPECTS: usize = 2;

@@ -118,12 +118,8 @@ impl Session<'_> {
         // That a call fails is no fault of what a segment does that arrived before; what is read or leaves afterwards may be.
         let called = self.called.filter(|_| rules::is_of_arrivals(rule));
         let accused = called.filter(|_| ![EXPECTATION, READ].contains(&kind)).unwrap_or(rule);
-        let mut suspects = Vec::new();
-        for suspect in owed.iter().copied().chain(called).chain([rule]).chain(others.iter().copied()) {
-            if suspect != accused && !suspects.contains(&suspect) && suspects.len() < MOST_SUSPECTS {
-                suspects.push(suspect);
-            }
-        }
+        let rules = owed.iter().copied().chain(called).chain([rule]).chain(others.iter().copied());
+        let suspects = Finding::suspects(accused, rules);
         let (tuple, state) = (self.flows.first().map(|f| f.tuple), self.state());
         let seen = match self.called(event) {
             call if call.is_empty() => seen,
@@ -184,8 +180,6 @@ fn seconds(micros: Micros) -> f64 {
     micros as f64 / 1e6
 }
 
-/// Rules named beside the first.
-const MOST_SUSPECTS: usize = 2;
 /// The kind of a finding that a read returned something else.
 pub(super) const READ: &str = "read-result";
 /// The kind of a finding that what a vector expects did not leave.

@@ -155,12 +155,7 @@ impl Connection {
         let mut left: Vec<(Blame, usize)> = self.hypotheses.iter().filter_map(|h| Some((h.blame?, h.departs.0.len()))).collect();
         left.sort_by_key(cost);
         let Some(&(blame, _)) = left.first() else { return };
-        let mut others: Vec<RuleId> = Vec::new();
-        for rule in left.iter().map(|(b, _)| b.rule).filter(|rule| *rule != blame.rule) {
-            if others.len() < OTHER_SUSPECTS && !others.contains(&rule) {
-                others.push(rule);
-            }
-        }
+        let others = Finding::suspects(blame.rule, left.iter().map(|(b, _)| b.rule));
         let charged = suspects.charges.into_iter().find(|(b, _)| *b == blame);
         judged.findings.extend(charged.map(|(_, finding)| Finding { suspects: others, ..finding }));
         self.hypotheses.retain(|h| h.blame == Some(blame));
@@ -194,7 +189,5 @@ impl Connection {
 const CHECKPOINTS: usize = 4;
 /// Most explanations with a fault at a time.
 const MAX_ASSUMED: usize = 400;
-/// Rules told beside the likeliest.
-const OTHER_SUSPECTS: usize = 2;
 /// Entries after which the likeliest of several suspected faults is named.
 const SUSPECTED_FOR: usize = 24;
