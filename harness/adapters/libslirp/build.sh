@@ -6,29 +6,14 @@ cd "$(dirname "$0")"
 work="$PWD/../../../target/adapters-build/libslirp"
 mkdir -p "$work"
 work="$(cd "$work" && pwd)"
-installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+. ../debian.sh
 
-if ! installed libslirp-dev; then
-    if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
-        echo "harness/adapters/libslirp: libslirp comes from Debian 12's libslirp-dev; there is no apt-get here" >&2
-        exit 2
-    fi
+if [ -z "$(installed libslirp-dev)" ]; then
     # libslirp, and what it is linked with besides the C library.
-    packages=(libslirp-dev libslirp0 libglib2.0-0 libpcre2-8-0)
-    if [ ! -e "$work/unpacked" ]; then
-        rm -rf "$work/debs" "$work/root"
-        mkdir -p "$work/debs" "$work/root" "$work/lists/partial"
-        # Lists of its own: a container has none, and the machine's are root's to change.
-        apt=(apt-get -qq -o APT::Sandbox::User=root -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/lists")
-        "${apt[@]}" update
-        (cd "$work/debs" && "${apt[@]}" download "${packages[@]}")
-        for deb in "$work"/debs/*.deb; do dpkg -x "$deb" "$work/root"; done
-        # One folder for the linker and for the program: some packages are unpacked to /lib, some to /usr/lib.
-        mkdir -p "$work/root/all"
-        find "$work/root" -name '*.so*' -not -path "$work/root/all/*" -exec cp -a -t "$work/root/all" {} +
-        touch "$work/unpacked"
-        rm -rf "$work/debs" "$work/lists"
-    fi
+    unpack libslirp libslirp-dev libslirp0 libglib2.0-0 libpcre2-8-0
+    # One folder for the linker and for the program: some packages are unpacked to /lib, some to /usr/lib.
+    mkdir -p "$work/root/all"
+    find "$work/root" -name '*.so*' -not -path "$work/root/all/*" -exec cp -a -t "$work/root/all" {} +
     export LIBSLIRP="$work/root/all"
 fi
 cargo build --locked --target-dir ../../../target
